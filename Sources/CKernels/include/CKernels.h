@@ -1,0 +1,1 @@
+int veclab_kernels_present(void);

@@ -1,0 +1,10 @@
+import ArgumentParser
+
+/// The `veclab` program: one subcommand per file of this folder.
+@main
+struct VECLabCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "veclab",
+    abstract: "Trace-driven batch experiments for vehicular edge computing.",
+    subcommands: [])
+}
