@@ -1,4 +1,4 @@
-public import Support
+import Support
 
 /// Reader of a trace file, mapped into memory.
 ///

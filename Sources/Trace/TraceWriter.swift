@@ -1,4 +1,4 @@
-public import Support
+import Support
 
 /// Writes a trace file step by step; memory does not depend on the length of the trace.
 ///

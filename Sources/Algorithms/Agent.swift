@@ -1,0 +1,82 @@
+public import Simulation
+public import Support
+
+/// Figures of an agent that `episodes.csv` shows beside the environment's own measures.
+public struct AgentStatistics: Sendable {
+  /// Share of random decisions at the end of the episode; nil for an agent that does not explore so.
+  public var epsilon: Double?
+  /// Mean loss over the gradient steps of the episode; nil without a step.
+  public var loss: Double?
+
+  public init(epsilon: Double? = nil, loss: Double? = nil) {
+    self.epsilon = epsilon
+    self.loss = loss
+  }
+}
+
+/// Something that decides in an environment and may learn from what follows.
+public protocol Agent<Model> {
+  associatedtype Model: Environment
+
+  mutating func beginEpisode(_ episode: Int, phase: Phase)
+  /// The decision in a situation; exploration only in `Phase.train`.
+  mutating func decide(_ situation: Model.Situation, phase: Phase) throws -> Model.Decision
+  /// Learns from one decision of a training episode; `next` is nil when no situation follows.
+  mutating func learn(
+    _ situation: Model.Situation, _ decision: Model.Decision, _ outcome: Model.Outcome,
+    next: Model.Situation?) throws
+  var statistics: AgentStatistics { get }
+
+  /// Everything that training needs to go on to the same bytes: networks, targets, optimiser, replay buffer,
+  /// random streams, schedules, scaling. Called between episodes.
+  func saveState(to writer: inout StateWriter)
+  mutating func restoreState(from reader: inout StateReader) throws
+  /// What evaluation needs: the networks, their scaling, and a description of their shape.
+  func savePolicy(to writer: inout StateWriter)
+  mutating func restorePolicy(from reader: inout StateReader) throws
+}
+
+/// Agents without a memory need only `decide`.
+extension Agent {
+  public mutating func beginEpisode(_ episode: Int, phase: Phase) {}
+  public mutating func learn(
+    _ situation: Model.Situation, _ decision: Model.Decision, _ outcome: Model.Outcome,
+    next: Model.Situation?
+  ) throws {}
+  public var statistics: AgentStatistics { AgentStatistics() }
+  public func saveState(to writer: inout StateWriter) {}
+  public mutating func restoreState(from reader: inout StateReader) throws {}
+  public func savePolicy(to writer: inout StateWriter) {}
+  public mutating func restorePolicy(from reader: inout StateReader) throws {}
+}
+
+/// One algorithm of the registry.
+public struct Algorithm<Model: Environment>: Sendable {
+  /// Name in experiment files.
+  public let name: String
+  /// Raised whenever a change alters results; part of every run's identity.
+  public let version: Int
+  public let summary: String
+  /// Learners are trained before they are evaluated; the others are only evaluated.
+  public let isLearner: Bool
+  /// Parameters of its own, besides the model's.
+  public let parameters: [Parameter]
+  /// Number of training episodes is passed for exploration schedules; 0 for algorithms that do not learn.
+  public let make:
+    @Sendable (
+      _ environment: Model, _ parameters: ParameterValues, _ seed: UInt64, _ episodes: Int
+    ) throws -> any Agent<Model>
+
+  public init(
+    name: String, version: Int, summary: String, isLearner: Bool = false,
+    parameters: [Parameter] = [],
+    make: @escaping @Sendable (Model, ParameterValues, UInt64, Int) throws -> any Agent<Model>
+  ) {
+    self.name = name
+    self.version = version
+    self.summary = summary
+    self.isLearner = isLearner
+    self.parameters = parameters
+    self.make = make
+  }
+}

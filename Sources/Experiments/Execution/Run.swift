@@ -1,0 +1,54 @@
+public import Support
+
+/// One run that a plan asks for: everything that decides its result, and nothing else.
+public struct RunSpecification: Sendable, Equatable {
+  /// SHA-256 (64 hexadecimal digits) of the canonical text of `document`.
+  public let id: String
+  /// Model, algorithm with version, every parameter expanded, digests of the trace and the DNN tables.
+  public let document: JSONValue
+
+  public init(document: JSONValue) {
+    self.document = document
+    id = SHA256Digest.hex(of: document.canonical)
+  }
+
+  /// The first digits of the identity, for people.
+  public var shortID: String { String(id.prefix(12)) }
+}
+
+/// How far a run is.
+public struct RunProgress: Sendable, Equatable {
+  /// Episodes done, training and evaluation together.
+  public var episode: Int
+  public var episodes: Int
+  /// What the run is doing, in a word or two, e.g. `training`.
+  public var stage: String
+
+  public init(episode: Int, episodes: Int, stage: String) {
+    self.episode = episode
+    self.episodes = episodes
+    self.stage = stage
+  }
+}
+
+/// The place in which a run is executed: where its files go, its checkpoints, its signs of life.
+public protocol RunContext {
+  /// Folder that the run writes its result files into; not yet published.
+  var folder: String { get }
+  /// The newest checkpoint that verifies, or nil to start anew.
+  func latestCheckpoint() throws -> [UInt8]?
+  /// Keeps a checkpoint safely; the one before stays until this one is whole.
+  func saveCheckpoint(_ bytes: [UInt8]) throws
+  /// Tells how far the run is; cheap enough to call after every episode.
+  func report(_ progress: RunProgress) throws
+  /// Whether the run should save a checkpoint and return `RunEnd.stopped` at the next episode's end.
+  var shouldStop: Bool { get }
+}
+
+/// How the execution of a run ended, if not by an error.
+public enum RunEnd: Sendable, Equatable {
+  /// Every result file is written.
+  case finished
+  /// A checkpoint is saved; another attempt goes on from it.
+  case stopped
+}

@@ -1,0 +1,97 @@
+public import Support
+public import Trace
+
+/// Whether an episode trains the agent (first part of the trace) or evaluates it (last part).
+public enum Phase: String, Sendable {
+  case train
+  case eval
+}
+
+/// Measures of one episode, computed from the environment's outcomes alone: an agent never measures itself.
+public protocol EpisodeMetrics<Outcome>: Sendable {
+  associatedtype Outcome
+  /// Names of the columns that `fields` fills, units included.
+  static var columns: [String] { get }
+  init()
+  mutating func add(_ outcome: Outcome)
+  /// The episode's values, one for each column.
+  var fields: [CSVField] { get }
+}
+
+/// A table that records every outcome, so that anybody can recompute the equations from it.
+public struct OutcomeLog<Outcome>: Sendable {
+  /// File name, e.g. `slots.csv`.
+  public let file: String
+  public let columns: [String]
+  /// Appends the rows of one outcome of one episode.
+  public let append: @Sendable (_ outcome: Outcome, _ episode: Int, inout CSVWriter) -> Void
+
+  public init(
+    file: String, columns: [String],
+    append: @escaping @Sendable (Outcome, Int, inout CSVWriter) -> Void
+  ) {
+    self.file = file
+    self.columns = columns
+    self.append = append
+  }
+}
+
+/// What a model needs besides its parameters.
+public struct ScenarioSources: Sendable {
+  public let trace: TraceFile
+  /// Profiles by the name that the parameters use.
+  public let profiles: [String: DNNProfile]
+  /// Seed of the scenario: everything drawn from it is the same for every algorithm.
+  public let seed: UInt64
+
+  public init(trace: TraceFile, profiles: [String: DNNProfile], seed: UInt64) {
+    self.trace = trace
+    self.profiles = profiles
+    self.seed = seed
+  }
+}
+
+/// A model that agents act in, one decision at a time.
+///
+/// A decision is asked for once a slot (all clients at once) in the single-RSU model and once a task in the
+/// model of the road. The loop is the same: while the episode is not over, show the agent the situation, apply
+/// its decision, hand the outcome to the metrics, the logs and, in training, the agent.
+public protocol Environment<Situation, Decision, Outcome> {
+  /// What an agent may look at when it must decide.
+  associatedtype Situation
+  associatedtype Decision
+  /// Everything that followed from a decision.
+  associatedtype Outcome
+  associatedtype Metrics: EpisodeMetrics where Metrics.Outcome == Outcome
+
+  /// Name in experiment files.
+  static var modelName: String { get }
+  /// Every parameter of the model.
+  static var parameters: [Parameter] { get }
+  /// Names of the DNN profiles that a set of parameters uses.
+  static func profileNames(_ parameters: ParameterValues) -> [String]
+
+  /// Draws what is drawn once a run (capacities, types, roles) and finds the windows.
+  ///
+  /// - Throws: `InputError` when the trace cannot serve these parameters, with what would help.
+  init(parameters: ParameterValues, sources: ScenarioSources) throws
+
+  /// The drawn constants (capacities, type vector, RSU positions, windows …) for `run.json`.
+  var constants: JSONValue { get }
+  /// Tables that `--record` can write.
+  static var logs: [OutcomeLog<Outcome>] { get }
+
+  /// Starts an episode: its window and everything random in it depend on seed, episode and phase alone.
+  mutating func beginEpisode(_ episode: Int, phase: Phase)
+  /// Start of the current episode's window on the trace's clock, in seconds.
+  var windowStart: Double { get }
+  /// Whether no decision is left in this episode.
+  var isEpisodeOver: Bool { get }
+  /// The current situation; nil only when there is none (no request is left in the episode).
+  ///
+  /// In the single-RSU model there is one after the last slot too: the end of an episode is a truncation,
+  /// from which agents bootstrap.
+  var situation: Situation? { get }
+  /// Carries out a decision and moves on.
+  mutating func apply(_ decision: Decision) throws -> Outcome
+}

@@ -1,0 +1,182 @@
+import Glibc
+
+/// Small, explicit file operations with errors that name the path and the system's reason.
+public enum Files {
+  /// Error for a failed system call on a path.
+  public static func failure(_ action: String, _ path: String, code: Int32? = nil) -> InputError {
+    let code = code ?? errno
+    return InputError(
+      "cannot \(action): \(String(cString: strerror(code)))", file: path, advice: advice(for: code))
+  }
+
+  private static func advice(for code: Int32) -> String? {
+    switch code {
+    case ENOSPC, EDQUOT: "Free some space on that file system and run the same command again"
+    case EACCES, EPERM, EROFS: "Check the permissions, or choose another folder"
+    case ENOENT: "Check the path"
+    case EMFILE, ENFILE: "Raise the limit of open files (ulimit -n)"
+    default: nil
+    }
+  }
+
+  /// The whole content of a file.
+  public static func read(_ path: String) throws -> [UInt8] {
+    let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+    guard descriptor >= 0 else { throw failure("open", path) }
+    defer { close(descriptor) }
+    var status = stat()
+    guard fstat(descriptor, &status) == 0 else { throw failure("read", path) }
+    if status.st_mode & S_IFMT == S_IFDIR { throw failure("read", path, code: EISDIR) }
+    var bytes: [UInt8] = []
+    bytes.reserveCapacity(Int(status.st_size) + 1)
+    var chunk = [UInt8](repeating: 0, count: 1 << 16)
+    while true {
+      let count = Glibc.read(descriptor, &chunk, chunk.count)
+      if count == 0 { return bytes }
+      if count < 0 {
+        if errno == EINTR { continue }
+        throw failure("read", path)
+      }
+      bytes.append(contentsOf: chunk[0..<count])
+    }
+  }
+
+  /// The whole content of a UTF-8 text file.
+  public static func readText(_ path: String) throws -> String {
+    let bytes = try read(path)
+    guard let text = String(validating: bytes, as: UTF8.self) else {
+      throw InputError("is not UTF-8 text", file: path, advice: "Save it as UTF-8")
+    }
+    return text
+  }
+
+  /// Whether something exists at a path.
+  public static func exists(_ path: String) -> Bool { access(path, F_OK) == 0 }
+
+  /// Whether a folder exists at a path.
+  public static func isFolder(_ path: String) -> Bool {
+    var status = stat()
+    return stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
+  }
+
+  /// Makes a folder and those above it; existing ones are left alone.
+  public static func makeFolder(_ path: String) throws {
+    if isFolder(path) || path.isEmpty { return }
+    if let slash = path.lastIndex(of: "/"), slash > path.startIndex {
+      try makeFolder(String(path[..<slash]))
+    }
+    guard mkdir(path, 0o777) == 0 || errno == EEXIST else { throw failure("make the folder", path) }
+  }
+
+  /// Names in a folder in byte order, without `.` and `..`.
+  public static func list(_ path: String) throws -> [String] {
+    guard let folder = opendir(path) else { throw failure("list", path) }
+    defer { closedir(folder) }
+    var names: [String] = []
+    while true {
+      errno = 0
+      guard let entry = readdir(folder) else {
+        if errno != 0 { throw failure("list", path) }
+        break
+      }
+      let name = withUnsafePointer(to: &entry.pointee.d_name) {
+        $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+      }
+      if name != "." && name != ".." { names.append(name) }
+    }
+    return names.sorted { Array($0.utf8).lexicographicallyPrecedes(Array($1.utf8)) }
+  }
+
+  /// Removes a file or a folder with everything in it; nothing there is no error.
+  public static func remove(_ path: String) throws {
+    var status = stat()
+    guard lstat(path, &status) == 0 else {
+      if errno == ENOENT { return }
+      throw failure("remove", path)
+    }
+    if status.st_mode & S_IFMT == S_IFDIR {
+      for name in try list(path) { try remove(path + "/" + name) }
+      guard rmdir(path) == 0 || errno == ENOENT else { throw failure("remove", path) }
+    } else {
+      guard unlink(path) == 0 || errno == ENOENT else { throw failure("remove", path) }
+    }
+  }
+
+  /// Flushes a folder's entries to the disk.
+  public static func synchroniseFolder(_ path: String) throws {
+    let descriptor = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+    guard descriptor >= 0 else { throw failure("open", path) }
+    defer { close(descriptor) }
+    // Some network file systems refuse fsync on folders; what they promise is not ours to better.
+    guard fsync(descriptor) == 0 || errno == EINVAL else { throw failure("flush", path) }
+  }
+
+  /// Writes a file and flushes it to the disk before returning.
+  public static func writeSynchronised(_ bytes: [UInt8], to path: String) throws {
+    let descriptor = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o666)
+    guard descriptor >= 0 else { throw failure("create", path) }
+    var isOpen = true
+    defer { if isOpen { close(descriptor) } }
+    try bytes.withUnsafeBytes { try writeAll($0, to: descriptor, path: path) }
+    guard fsync(descriptor) == 0 else { throw failure("flush", path) }
+    isOpen = false
+    guard close(descriptor) == 0 else { throw failure("close", path) }
+  }
+
+  /// Writes every byte to an open file, however many calls that takes.
+  public static func writeAll(
+    _ bytes: UnsafeRawBufferPointer, to descriptor: Int32, path: String
+  ) throws {
+    var offset = 0
+    while offset < bytes.count {
+      let count = Glibc.write(descriptor, bytes.baseAddress! + offset, bytes.count - offset)
+      if count < 0 {
+        if errno == EINTR { continue }
+        throw failure("write", path)
+      }
+      offset += count
+    }
+  }
+
+  /// Replaces a file as a whole: temporary name, flush, rename, flush of the folder.
+  ///
+  /// A reader sees the old content or the new one, never a part. On an error the temporary file is removed.
+  public static func writeAtomically(_ bytes: [UInt8], to path: String) throws {
+    let temporary = "\(path).\(getpid()).tmp"
+    do {
+      try writeSynchronised(bytes, to: temporary)
+      guard Glibc.rename(temporary, path) == 0 else { throw failure("rename to", path) }
+    } catch {
+      unlink(temporary)
+      throw error
+    }
+    try synchroniseFolder(folder(of: path))
+  }
+
+  public static func writeAtomically(_ text: String, to path: String) throws {
+    try writeAtomically(Array(text.utf8), to: path)
+  }
+
+  /// The folder part of a path; `.` when there is none.
+  public static func folder(of path: String) -> String {
+    guard let slash = path.lastIndex(of: "/") else { return "." }
+    return slash == path.startIndex ? "/" : String(path[..<slash])
+  }
+
+  /// The last part of a path.
+  public static func name(of path: String) -> String {
+    path.lastIndex(of: "/").map { String(path[path.index(after: $0)...]) } ?? path
+  }
+
+  /// A path against a folder: absolute ones stay as they are.
+  public static func path(_ path: String, relativeTo folder: String) -> String {
+    path.hasPrefix("/") || folder == "." ? path : folder + "/" + path
+  }
+
+  /// The current working folder.
+  public static var workingFolder: String {
+    guard let pointer = getcwd(nil, 0) else { return "." }
+    defer { free(pointer) }
+    return String(cString: pointer)
+  }
+}

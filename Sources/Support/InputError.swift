@@ -1,0 +1,72 @@
+/// A problem with something that the user gave: a file, an option, a value.
+///
+/// It carries data; `description` is the one place that turns them into a sentence naming the user's own
+/// token and the remedy: `FILE:LINE:COLUMN: KEY: VALUE: problem. Advice.`
+public struct InputError: Error, Equatable, Sendable, CustomStringConvertible {
+  /// File (or `<standard input>`) that the problem is in.
+  public var file: String?
+  /// Line, counted from 1.
+  public var line: Int?
+  /// Column, counted from 1.
+  public var column: Int?
+  /// Key, attribute or option that the problem is about.
+  public var key: String?
+  /// Value as the user wrote it.
+  public var value: String?
+  /// What is wrong, without a full stop.
+  public var problem: String
+  /// What would help, without a full stop.
+  public var advice: String?
+
+  public init(
+    _ problem: String, file: String? = nil, line: Int? = nil, column: Int? = nil,
+    key: String? = nil, value: String? = nil, advice: String? = nil
+  ) {
+    self.problem = problem
+    self.file = file
+    self.line = line
+    self.column = column
+    self.key = key
+    self.value = value
+    self.advice = advice
+  }
+
+  public var description: String {
+    var text = ""
+    if let file {
+      text += file
+      if let line { text += ":\(line)" }
+      if let line, let column, line > 0 { text += ":\(column)" }
+      text += ": "
+    }
+    if let key { text += "\(key): " }
+    text += problem
+    if let value { text += " (got \(InputError.quoted(value)))" }
+    text += "."
+    if let advice { text += " \(advice)." }
+    return text
+  }
+
+  /// The same error with the file name filled in where it is missing.
+  public func inFile(_ name: String) -> InputError {
+    var copy = self
+    if copy.file == nil { copy.file = name }
+    return copy
+  }
+
+  /// A value in quotation marks, control characters escaped and shortened to 120 characters.
+  static func quoted(_ value: String) -> String {
+    var text = "'"
+    for scalar in value.unicodeScalars.prefix(120) {
+      switch scalar {
+      case "\n": text += "\\n"
+      case "\t": text += "\\t"
+      case "\r": text += "\\r"
+      case _ where scalar.value < 32: text += "\\u{\(String(scalar.value, radix: 16))}"
+      default: text.unicodeScalars.append(scalar)
+      }
+    }
+    if value.unicodeScalars.count > 120 { text += "…" }
+    return text + "'"
+  }
+}
