@@ -44,6 +44,9 @@ public struct VehicleNames {
     String(decoding: text[starts[index]..<starts[index + 1]], as: UTF8.self)
   }
 
+  /// The UTF-8 bytes of an id.
+  public func bytes(_ index: Int) -> ArraySlice<UInt8> { text[starts[index]..<starts[index + 1]] }
+
   private func isEqual(_ index: Int, _ name: UnsafeRawBufferPointer) -> Bool {
     let start = starts[index]
     guard starts[index + 1] - start == name.count else { return false }
