@@ -213,7 +213,8 @@ extension RoadRSUEnvironment {
       throw InputError(
         "is more than one task a slot", key: "releaseRate",
         value: values["releaseRate"].text,
-        advice: "At most \(CSVWriter.text(of: 1 / values.number("slotLength"))) tasks/s fit slots of "
+        advice:
+          "At most \(CSVWriter.text(of: 1 / values.number("slotLength"))) tasks/s fit slots of "
           + "\(values["slotLength"].text) s; take shorter slots")
     }
     if values.number("batteryLow") > values.number("batteryHigh") {
