@@ -9,6 +9,10 @@ struct VECLabCommand: AsyncParsableCommand {
     subcommands: [
       Import.self,
       Inspect.self,
+      PlanCommand.self,
+      FiguresCommand.self,
+      Evaluate.self,
+      AlgorithmsCommand.self,
       Bench.self,
     ])
 }

@@ -16,7 +16,7 @@ extension RunStore {
   /// Identity under which the result of a planned run is published, if it is.
   ///
   /// A run that also recorded its slots has the same other files, so it serves where no record was asked for.
-  func published(_ run: RunSpecification) -> String? {
+  public func published(_ run: RunSpecification) -> String? {
     if isComplete(run.id) { return run.id }
     guard case .object(var members) = run.document, members["record"] == .list([]) else {
       return nil
@@ -25,4 +25,19 @@ extension RunStore {
     let recorded = RunSpecification(document: .object(members)).id
     return isComplete(recorded) ? recorded : nil
   }
+}
+
+/// Published results as they lie under `Results/<experiment>/runs`.
+public struct ResultFolders: RunStore {
+  let experimentFolder: String
+
+  public init(experimentFolder: String) { self.experimentFolder = experimentFolder }
+
+  public func isComplete(_ run: String) -> Bool {
+    Files.exists(resultFolder(run) + "/manifest.json")
+  }
+
+  public func resultFolder(_ run: String) -> String { "\(experimentFolder)/runs/\(run)/result" }
+
+  public func verify(_ run: String) throws {}
 }
