@@ -27,6 +27,7 @@ let package = Package(
       name: "CLibXML2", pkgConfig: "libxml-2.0", providers: [.apt(["libxml2-dev"])]),
     .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
     .systemLibrary(name: "CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
+    .systemLibrary(name: "CProcess"),
     .target(name: "CKernels"),
 
     .target(name: "Support", dependencies: ["CCrypto"]),
@@ -38,7 +39,7 @@ let package = Package(
     .target(
       name: "Experiments",
       dependencies: [
-        "Algorithms", "Neural", "Simulation", "Trace", "TraceImport", "Support", "Yams",
+        "Algorithms", "Neural", "Simulation", "Trace", "TraceImport", "Support", "CProcess", "Yams",
         .product(name: "Subprocess", package: "swift-subprocess"),
         .product(name: "Logging", package: "swift-log"),
         .product(name: "UnixSignals", package: "swift-service-lifecycle"),
