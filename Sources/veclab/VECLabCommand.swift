@@ -6,5 +6,5 @@ struct VECLabCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "veclab",
     abstract: "Trace-driven batch experiments for vehicular edge computing.",
-    subcommands: [])
+    subcommands: [Bench.self])
 }

@@ -1,0 +1,452 @@
+// The kernels, written once for any vector length VL; included by one file for each instruction set.
+
+#include "CKernels.h"
+
+#define INLINE static inline __attribute__((always_inline))
+#define FOR(i, n) for (long i = 0; i < (n); i++)
+#define UNROLLED(i, n) _Pragma("clang loop unroll(full)") for (int i = 0; i < (n); i++)
+
+typedef float vf __attribute__((vector_size(VL * 4)));
+typedef int32_t vi __attribute__((vector_size(VL * 4)));
+typedef uint32_t vu __attribute__((vector_size(VL * 4)));
+typedef uint64_t vl64 __attribute__((vector_size(VL * 8)));
+typedef float vf_any __attribute__((vector_size(VL * 4), aligned(4), may_alias));
+
+INLINE vf load(const float *p) { return *(const vf_any *)p; }
+INLINE void store(float *p, vf v) { *(vf_any *)p = v; }
+INLINE vf splat(float x) { return x - (vf){0}; }
+INLINE vf select(vi mask, vf yes, vf no) {
+  return (vf)((mask & (vi)yes) | (~mask & (vi)no));
+}
+INLINE vf larger(vf a, vf b) { return select(a > b, a, b); }
+INLINE vf smaller(vf a, vf b) { return select(a < b, a, b); }
+INLINE vf absolute(vf x) { return (vf)((vi)x & 0x7fffffff); }
+
+INLINE vi lane_numbers(void) {
+  vi n;
+  UNROLLED(i, VL) n[i] = i;
+  return n;
+}
+
+// The first `count` lanes of x, zeros in the others.
+INLINE vf first_lanes(vf x, long count) {
+  return (vf)((vi)x & (lane_numbers() < (int)count));
+}
+
+INLINE long padded(long n) { return (n + 15) & ~15L; }
+
+// Sum of the lanes, pairwise, in a fixed order.
+INLINE float lane_sum(vf x) {
+  float s[VL];
+  UNROLLED(i, VL) s[i] = x[i];
+  for (int n = VL / 2; n > 0; n /= 2) FOR(i, n) s[i] += s[i + n];
+  return s[0];
+}
+
+INLINE float lane_max(vf x) {
+  float m = x[0];
+  UNROLLED(i, VL) m = x[i] > m ? x[i] : m;
+  return m;
+}
+
+// ---- Elementary functions -------------------------------------------------------------------------
+
+// e^x, relative error 1.1e-7; x is held within [-87, 88].
+INLINE vf exponential(vf x) {
+  x = larger(smaller(x, splat(88.0f)), splat(-87.0f));
+  vf n = x * 1.44269504f + 12582912.0f; // adding 1.5 * 2^23 rounds to the nearest integer
+  vi power = (vi)n << 23;
+  n = n - 12582912.0f;
+  vf r = x - n * 0.693359375f;
+  r = r + n * 2.12194440e-4f;
+  vf p = r * 0.008312521f + 0.041890156f;
+  p = p * r + 0.16667114f;
+  p = p * r + 0.4999923f;
+  p = p * r + 1.0f;
+  p = p * r + 1.0f;
+  return (vf)((vi)p + power);
+}
+
+// Natural logarithm of a positive normal number (Cephes).
+INLINE vf logarithm(vf x) {
+  vi bits = (vi)x;
+  vf e = __builtin_convertvector((bits >> 23) - 126, vf);
+  vf m = (vf)((bits & 0x007fffff) | 0x3f000000);
+  vi small = m < 0.707106781186547524f;
+  e = e - (vf)(small & (vi)splat(1.0f));
+  m = m + (vf)(small & (vi)m) - 1.0f;
+  vf z = m * m;
+  vf p = m * 7.0376836292e-2f - 1.1514610310e-1f;
+  p = p * m + 1.1676998740e-1f;
+  p = p * m - 1.2420140846e-1f;
+  p = p * m + 1.4249322787e-1f;
+  p = p * m - 1.6668057665e-1f;
+  p = p * m + 2.0000714765e-1f;
+  p = p * m - 2.4999993993e-1f;
+  p = p * m + 3.3333331174e-1f;
+  p = p * m * z - e * 2.12194440e-4f - z * 0.5f;
+  return m + p + e * 0.693359375f;
+}
+
+// sin(pi x) for |x| <= 1/2.
+INLINE vf sine_of_pi(vf x) {
+  vf z = x * x;
+  vf p = z * 0.077560425f - 0.59824216f;
+  p = p * z + 2.5500698f;
+  p = p * z - 5.16771f;
+  p = p * z + 3.1415927f;
+  return p * x;
+}
+
+// Mish and its derivative from one exponential and one division:
+// with w = e^x (e^x + 2), tanh(ln(1 + e^x)) = w / (w + 2).
+INLINE vf mish(vf x, vf *derivative) {
+  vf e = exponential(smaller(x, splat(30.0f)));
+  vf w = e * (e + 2.0f);
+  vf inverse = 1.0f / (w + 2.0f);
+  vf t = w * inverse;
+  *derivative = x * 4.0f * (e * inverse) * ((e + 1.0f) * inverse) + t;
+  return x * t;
+}
+
+// tanh: a polynomial near zero (Cephes), an exponential elsewhere.
+INLINE vf hyperbolic_tangent(vf x) {
+  vf a = absolute(x), z = x * x;
+  vf p = z * -5.70498872745e-3f + 2.06390887954e-2f;
+  p = p * z - 5.37397155531e-2f;
+  p = p * z + 1.33314422036e-1f;
+  p = p * z - 3.33332819422e-1f;
+  vf small = p * z * x + x;
+  vf big = 1.0f - 2.0f / (exponential(2.0f * smaller(a, splat(10.0f))) + 1.0f);
+  big = (vf)((vi)big | ((vi)x & (int32_t)0x80000000));
+  return select(a < 0.625f, small, select(x == x, big, x));
+}
+
+// y = f(x), and f'(x) into *d; VL_MULTIPLY takes *d as the factor.
+INLINE vf activated(int activation, vf x, vf *d) {
+  vf one = splat(1.0f), y;
+  switch (activation) {
+  case VL_MISH: return mish(x, d);
+  case VL_RELU:
+    *d = (vf)((x > 0.0f) & (vi)one);
+    return (vf)((x > 0.0f) & (vi)x) + (x - x); // x - x keeps a NaN
+  case VL_TANH:
+    y = hyperbolic_tangent(x);
+    *d = 1.0f - y * y;
+    return y;
+  case VL_ELU:
+    y = exponential(smaller(x, splat(0.0f)));
+    *d = select(x > 0.0f, one, y);
+    return select(x > 0.0f, x, select(x == x, y - 1.0f, x));
+  case VL_MULTIPLY: return x * *d;
+  default: *d = one; return x;
+  }
+}
+
+// ---- Matrix products ------------------------------------------------------------------------------
+
+// A tile of R rows x W vectors of c, kept in registers over the whole inner dimension.
+// ROW, STEP: distances in a between rows of the tile and between inner indices.
+#define DEFINE_TILE(NAME, R, W, ROW, STEP)                                                         \
+  static void NAME##_##R##x##W(long inner, const float *a, long lda, const float *b, long ldb,     \
+                               float *c, long ldc, int accumulate) {                               \
+    vf sum[R][W];                                                                                  \
+    UNROLLED(r, R) UNROLLED(w, W) sum[r][w] = accumulate ? load(c + r * ldc + w * VL) : (vf){0};   \
+    FOR(k, inner) {                                                                                \
+      vf right[W];                                                                                 \
+      UNROLLED(w, W) right[w] = load(b + w * VL);                                                  \
+      UNROLLED(w, (W * VL + 15) / 16) __builtin_prefetch(b + 8 * ldb + w * 16);                    \
+      UNROLLED(r, R) {                                                                             \
+        vf left = splat(a[r * (ROW)]);                                                             \
+        UNROLLED(w, W) sum[r][w] += left * right[w];                                               \
+      }                                                                                            \
+      a += STEP;                                                                                   \
+      b += ldb;                                                                                    \
+    }                                                                                              \
+    UNROLLED(r, R) UNROLLED(w, W) store(c + r * ldc + w * VL, sum[r][w]);                          \
+  }
+
+#define DEFINE_TILES(R, W)                                                                         \
+  DEFINE_TILE(plain, R, W, lda, 1)                                                                 \
+  DEFINE_TILE(transposed, R, W, 1, lda)
+
+#if MANY_REGISTERS
+#define MAX_WIDTH 4
+#define TILES(X) X(6, 4) X(4, 4) X(2, 4) X(1, 4) X(8, 3) X(4, 3) X(2, 3) X(1, 3) X(8, 2) X(4, 2)   \
+  X(2, 2) X(1, 2) X(8, 1) X(4, 1) X(2, 1) X(1, 1)
+#else
+#define MAX_WIDTH 2
+#define TILES(X) X(6, 2) X(4, 2) X(2, 2) X(1, 2)
+#endif
+
+TILES(DEFINE_TILES)
+
+typedef void Tile(long, const float *, long, const float *, long, float *, long, int);
+
+// Tiles by width (vectors) and height (rows), the tallest first.
+static const struct {
+  int rows, width;
+  Tile *plain, *transposed;
+} tiles[] = {
+#define ENTRY(R, W) {R, W, plain_##R##x##W, transposed_##R##x##W},
+  TILES(ENTRY)
+};
+#define TILE_COUNT (int)(sizeof(tiles) / sizeof(tiles[0]))
+
+// How wide the next panel should be when `vectors` are left: 4 wide in general, 3 wide where 4 would
+// leave 1 or 2 (9 vectors, of 132 actions, are three panels of 8 x 3 tiles).
+INLINE long panel_width(long vectors) {
+  if (vectors <= MAX_WIDTH) return vectors;
+  long rest = vectors % 4;
+  return MAX_WIDTH == 4 && (rest == 1 || rest == 2) ? 3 : MAX_WIDTH;
+}
+
+// What follows the sums of a tile, while it is in the nearest cache.
+INLINE void finish_as(int activation, const VLProduct *p, long row, long rows, long col, long width) {
+  for (long r = row; r < row + rows; r++) {
+    for (long j = col; j < col + width * VL; j += VL) {
+      vf x = load(p->c + r * p->ldc + j), d = {0};
+      if (p->bias) x += load(p->bias + j);
+      if (p->add) x += load(p->add + r * p->ldadd + j);
+      if (activation == VL_MULTIPLY) d = load(p->derivative + r * p->ldd + j);
+      x = activated(activation, x, &d);
+      if (j + VL > p->cols) x = first_lanes(x, p->cols - j), d = first_lanes(d, p->cols - j);
+      store(p->c + r * p->ldc + j, x);
+      if (activation != VL_MULTIPLY && p->derivative) store(p->derivative + r * p->ldd + j, d);
+    }
+  }
+}
+
+static void finish(const VLProduct *p, long row, long rows, long col, long width) {
+  switch (p->activation) {
+  case VL_MISH: finish_as(VL_MISH, p, row, rows, col, width); break;
+  case VL_RELU: finish_as(VL_RELU, p, row, rows, col, width); break;
+  case VL_TANH: finish_as(VL_TANH, p, row, rows, col, width); break;
+  case VL_ELU: finish_as(VL_ELU, p, row, rows, col, width); break;
+  case VL_MULTIPLY: finish_as(VL_MULTIPLY, p, row, rows, col, width); break;
+  default: finish_as(VL_LINEAR, p, row, rows, col, width); break;
+  }
+}
+
+#define KC 256 // inner indices at a time: a panel of b stays in the second cache
+
+static void product(const VLProduct *p) {
+  long vectors = padded(p->cols) / VL;
+  for (long v = 0, width; v < vectors; v += width) {
+    width = panel_width(vectors - v);
+    long row = 0;
+    FOR(t, TILE_COUNT) {
+      if (tiles[t].width != width) continue;
+      for (; row + tiles[t].rows <= p->rows; row += tiles[t].rows) {
+        tiles[t].plain(p->inner, p->a + row * p->lda, p->lda, p->b + v * VL, p->ldb,
+                       p->c + row * p->ldc + v * VL, p->ldc, 0);
+        finish(p, row, tiles[t].rows, v * VL, width);
+      }
+    }
+  }
+}
+
+static void transposed_product(const VLProduct *p) {
+  long vectors = padded(p->cols) / VL;
+  for (long v = 0, width; v < vectors; v += width) {
+    width = panel_width(vectors - v);
+    long k = 0;
+    do { // once even for no rows at all: the sum over nothing is zero
+      long depth = p->inner - k < KC ? p->inner - k : KC, row = 0;
+      FOR(t, TILE_COUNT) {
+        if (tiles[t].width != width) continue;
+        for (; row + tiles[t].rows <= p->rows; row += tiles[t].rows)
+          tiles[t].transposed(depth, p->a + k * p->lda + row, p->lda,
+                              p->b + k * p->ldb + v * VL, p->ldb,
+                              p->c + row * p->ldc + v * VL, p->ldc, p->accumulate || k > 0);
+      }
+      k += KC;
+    } while (k < p->inner);
+  }
+  for (long j = p->cols / VL * VL; j < padded(p->cols); j += VL)
+    FOR(r, p->rows) {
+      float *c = p->c + r * p->ldc + j;
+      store(c, first_lanes(load(c), p->cols > j ? p->cols - j : 0));
+    }
+}
+
+// y = x^T in blocks of 16 x 16; columns beyond `rows` of y up to the next multiple of 16 become zero.
+static void transpose(long rows, long cols, const float *x, long ldx, float *y, long ldy) {
+  for (long r = 0; r < rows; r += 16)
+    for (long c = 0; c < cols; c += 16)
+      for (long j = c; j < cols && j < c + 16; j++)
+        FOR(i, 16) y[j * ldy + r + i] = r + i < rows ? x[(r + i) * ldx + j] : 0.0f;
+}
+
+// ---- Elementwise work and reductions --------------------------------------------------------------
+
+// Counts are multiples of 16, so of VL too: rows and parameter blocks are padded to that.
+
+static void activate(int activation, long count, const float *x, float *y, float *derivative) {
+  for (long i = 0; i < count; i += VL) {
+    vf d = {0};
+    if (activation == VL_MULTIPLY) d = load(derivative + i);
+    store(y + i, activated(activation, load(x + i), &d));
+    if (derivative && activation != VL_MULTIPLY) store(derivative + i, d);
+  }
+}
+
+static void column_sums(long rows, long cols, const float *x, long ldx, float *sums,
+                        int accumulate) {
+  for (long j = 0; j < padded(cols); j += VL) {
+    vf s0 = accumulate ? load(sums + j) : (vf){0}, s1 = {0}, s2 = {0}, s3 = {0};
+    const float *p = x + j;
+    long r = 0;
+    for (; r + 4 <= rows; r += 4, p += 4 * ldx) {
+      s0 += load(p);
+      s1 += load(p + ldx);
+      s2 += load(p + 2 * ldx);
+      s3 += load(p + 3 * ldx);
+    }
+    for (; r < rows; r++, p += ldx) s0 += load(p);
+    s0 = (s0 + s1) + (s2 + s3);
+    store(sums + j, j + VL > cols ? first_lanes(s0, cols > j ? cols - j : 0) : s0);
+  }
+}
+
+static void group_sums(long groups, long rows, long cols, const float *x, long ldx, float *y,
+                       long ldy) {
+  FOR(r, rows) {
+    for (long j = 0; j < padded(cols); j += VL) {
+      vf s = {0};
+      FOR(g, groups) s += load(x + (g * rows + r) * ldx + j);
+      store(y + r * ldy + j, j + VL > cols ? first_lanes(s, cols > j ? cols - j : 0) : s);
+    }
+  }
+}
+
+static void softmax(long rows, long cols, const float *x, long ldx, float *y, long ldy,
+                    int logarithmic) {
+  vf least = splat(-__builtin_inff());
+  FOR(r, rows) {
+    const float *in = x + r * ldx;
+    float *out = y + r * ldy;
+    vf top = least, sum = {0};
+    for (long j = 0; j < cols; j += VL)
+      top = larger(top, select(lane_numbers() < (int)(cols - j), load(in + j), least));
+    vf peak = splat(lane_max(top));
+    for (long j = 0; j < padded(cols); j += VL) {
+      vf shifted = load(in + j) - peak;
+      vf e = first_lanes(exponential(shifted), cols > j ? cols - j : 0);
+      sum += e;
+      store(out + j, logarithmic ? first_lanes(shifted, cols > j ? cols - j : 0) : e);
+    }
+    vf total = splat(lane_sum(sum));
+    vf scale = 1.0f / total, shift = logarithm(total);
+    for (long j = 0; j < padded(cols); j += VL) {
+      vf v = load(out + j);
+      v = logarithmic ? v - shift : v * scale;
+      store(out + j, first_lanes(v, cols > j ? cols - j : 0));
+    }
+  }
+}
+
+static void diffuse(const VLDiffuse *p) {
+  vf limit = splat(p->limit);
+  for (long i = 0; i < p->count; i += VL) {
+    vf x = load(p->x + i), u = x * p->from_x + load(p->f + i) * p->from_f;
+    u = select(u > limit, limit, select(u < -limit, -limit, u));
+    vf y = x * p->keep + u * p->gain;
+    if (p->z) y += load(p->z + i) * p->sigma;
+    store(p->y + i, y);
+  }
+}
+
+static void diffuse_gradient(const VLDiffuse *p) {
+  vf limit = splat(p->limit);
+  for (long i = 0; i < p->count; i += VL) {
+    vf f = load(p->f + i), u = load(p->x + i) * p->from_x + f * p->from_f, dy = load(p->dy + i);
+    vf du = (vf)((absolute(u) <= limit) & (vi)(dy * p->gain)), df = du * p->from_f;
+    if (p->tanh) df *= 1.0f - f * f;
+    store(p->dx + i, dy * p->keep + du * p->from_x);
+    store(p->df + i, df);
+  }
+}
+
+static void adam(const VLAdam *p) {
+  for (long i = 0; i < p->count; i += VL) {
+    vf x = load(p->parameters + i), g = load(p->gradients + i) * p->gradient_scale;
+    vf m = load(p->moment1 + i) * p->beta1 + g * (1.0f - p->beta1);
+    vf v = load(p->moment2 + i) * p->beta2 + g * g * (1.0f - p->beta2);
+    x -= m * p->step_size / (__builtin_elementwise_sqrt(v) * p->second_correction + p->epsilon);
+    store(p->parameters + i, x);
+    store(p->moment1 + i, m);
+    store(p->moment2 + i, v);
+    if (!p->targets) continue;
+    vf target = load(p->targets + i);
+    store(p->targets + i, target + (x - target) * p->soft);
+  }
+}
+
+static void soft_update(long count, float soft, const float *parameters, float *targets) {
+  for (long i = 0; i < count; i += VL) {
+    vf target = load(targets + i);
+    store(targets + i, target + (load(parameters + i) - target) * soft);
+  }
+}
+
+// In double from blocks of at most 64 vectors summed in single precision.
+static double sum_of_squares(long count, const float *x) {
+  double total = 0;
+  for (long from = 0; from < count; from += 64 * VL) {
+    long to = from + 64 * VL < count ? from + 64 * VL : count;
+    vf s = {0};
+    for (long i = from; i < to; i += VL) s += load(x + i) * load(x + i);
+    total += (double)lane_sum(s);
+  }
+  return total;
+}
+
+// Counter-based: pair number n of the stream comes from SplitMix64's mix of seed + n * golden ratio,
+// by Box and Muller. A block of 16 pairs gives 16 cosines, then 16 sines.
+static void normals(uint64_t seed, uint64_t block, long count, float *y) {
+  vl64 lane;
+  UNROLLED(i, VL) lane[i] = (uint64_t)i;
+  for (long done = 0; done < count; done += 32, block++) {
+    float whole[32], *out = count - done >= 32 ? y + done : whole;
+    for (long j = 0; j < 16; j += VL) {
+      vl64 h = seed + (lane + (block * 16 + (uint64_t)j + 1)) * 0x9e3779b97f4a7c15ull;
+      h = (h ^ (h >> 30)) * 0xbf58476d1ce4e5b9ull;
+      h = (h ^ (h >> 27)) * 0x94d049bb133111ebull;
+      h = h ^ (h >> 31);
+      vi low = __builtin_convertvector(h, vi), high = __builtin_convertvector(h >> 32, vi);
+      vf uniform = __builtin_convertvector((vi)((vu)low >> 8) + 1, vf) * 0x1p-24f;
+      vf radius = __builtin_elementwise_sqrt(-2.0f * logarithm(uniform));
+      vf angle = __builtin_convertvector(high, vf) * 0x1p-31f; // in units of pi, within [-1, 1]
+      vf size = absolute(angle);
+      vf folded = smaller(size, 1.0f - size);
+      folded = (vf)((vi)folded | ((vi)angle & (int32_t)0x80000000));
+      store(out + j, radius * sine_of_pi(0.5f - size));
+      store(out + 16 + j, radius * sine_of_pi(folded));
+    }
+    if (out == whole) FOR(q, count - done) y[done + q] = whole[q];
+  }
+}
+
+#if MANY_REGISTERS
+#define CHAINS 24
+#else
+#define CHAINS 12
+#endif
+
+static float fma_loop(long iterations) {
+  vf sum[CHAINS], factor = splat(0.999999f), term = splat(1e-6f);
+  UNROLLED(i, CHAINS) sum[i] = splat((float)i);
+  FOR(n, iterations) {
+    UNROLLED(i, CHAINS) sum[i] = sum[i] * factor + term;
+  }
+  vf total = sum[0];
+  UNROLLED(i, CHAINS) total += sum[i];
+  return lane_sum(total);
+}
+
+const VLKernels TABLE = {
+    ISA_NAME, VL, 2 * VL * CHAINS,
+    product, transposed_product, transpose, activate, column_sums, group_sums, softmax,
+    diffuse, diffuse_gradient, adam, soft_update, sum_of_squares, normals, fma_loop,
+};
