@@ -51,6 +51,7 @@ let package = Package(
       dependencies: [
         "Experiments", "Algorithms", "Neural", "Simulation", "TraceImport", "Trace", "Support",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        .product(name: "Subprocess", package: "swift-subprocess"),
         .product(name: "Logging", package: "swift-log"),
       ]),
 

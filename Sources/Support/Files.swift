@@ -161,6 +161,12 @@ public enum Files {
     try writeAtomically(Array(text.utf8), to: path)
   }
 
+  /// Gives a folder another name on the same file system; one with something in it is never replaced.
+  public static func moveFolder(_ path: String, to target: String) throws {
+    guard Glibc.rename(path, target) == 0 else { throw failure("rename \(path) to", target) }
+    try synchroniseFolder(folder(of: target))
+  }
+
   /// The folder part of a path; `.` when there is none.
   public static func folder(of path: String) -> String {
     guard let slash = path.lastIndex(of: "/") else { return "." }

@@ -1,6 +1,6 @@
-public import Algorithms
-public import Simulation
-public import Support
+internal import Algorithms
+internal import Simulation
+internal import Support
 internal import Trace
 
 /// Evaluates the trained policy of a published run on another trace or with other parameters of equal shape.
@@ -9,7 +9,7 @@ internal import Trace
 ///
 /// - Parameters:
 ///   - runFolder: the run's `result` folder, or the run's own folder.
-///   - tracePath: FCD file or imported trace; nil keeps the run's trace, if it is still where it was planned.
+///   - tracePath: FCD file or imported trace.
 ///   - settings: parameters to change.
 public func evaluatePolicy(
   runFolder: String, tracePath: String, settings: [PointFilter], episodes: Int?, isRecording: Bool,
@@ -79,14 +79,38 @@ struct PolicyEvaluation {
       try Files.remove(temporary)
       throw error
     }
-    try Files.rename(temporary, to: output)
+    try Files.moveFolder(temporary, to: output)
+  }
+
+  /// The experiment's folder: `Results/<experiment>` for `Results/<experiment>/runs/<id>/result`.
+  private var experimentFolder: String { "\(folder)/../../.." }
+
+  /// The table that the run was planned with, or one of the same name on this machine; never a different one.
+  private func loadPlannedProfile(_ name: String) throws -> DNNProfile {
+    let wanted = document["profiles"]?[name]?.textValue
+    var paths: [String] = []
+    let kept = experimentFolder + "/dnn"
+    if Files.isFolder(kept) { paths += try Files.list(kept).map { "\(kept)/\($0)" } }
+    for path in paths where path.hasSuffix(".csv") {
+      let profile = try loadProfile(name: name, path: path)
+      if wanted == nil || profile.digest == wanted { return profile }
+    }
+    let profile = try loadProfile(
+      name: name, path: DNNProfile.locate(name, relativeTo: Files.workingFolder))
+    if let wanted, profile.digest != wanted {
+      throw InputError(
+        "is not the table that the policy was trained with", key: "dnn", value: name,
+        advice: "Evaluate the run inside its folder of results")
+    }
+    return profile
   }
 
   private func evaluate<Model: Environment>(
     _ model: Model.Type, _ algorithm: Algorithm<Model>, in temporary: String
   ) throws {
     let trained = try RunDocument(document, model: model, algorithm: algorithm)
-    let (trace, digest) = try openTrace(in: temporary)
+    let (path, digest) = try importedTrace(tracePath, experimentFolder: temporary)
+    let trace = try TraceFile(path: Files.path(path, relativeTo: temporary))
     var values = trained.parameters.values
     for setting in settings {
       let value = setting.values.count == 1 ? setting.values[0] : .list(setting.values)
@@ -109,7 +133,7 @@ struct PolicyEvaluation {
 
     var profiles: [String: DNNProfile] = [:]
     for name in Model.profileNames(changed) {
-      profiles[name] = try loadProfile(name: name, path: profilePath(name))
+      profiles[name] = try loadPlannedProfile(name)
     }
     let environment = try Model(
       parameters: changed,

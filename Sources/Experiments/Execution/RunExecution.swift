@@ -1,12 +1,12 @@
-public import Algorithms
-public import Simulation
-public import Support
+internal import Algorithms
+internal import Simulation
+internal import Support
 internal import Trace
 
 /// Carries out one run of a plan: trains and evaluates its algorithm, and writes the result files.
 ///
 /// Files: `run.json`, `episodes.csv`, `timing.csv`; `evaluations.csv` with `evaluationEvery`; the model's
-/// breakdown (`backlogs.csv`); the model's logs with `record: slots`, for the final evaluation; `policy.bin` of
+/// further tables (`backlogs.csv`); its logs with `record: slots`, for the final evaluation; `policy.bin` of
 /// a learner. They are written when everything is done, so an interrupted run leaves none.
 ///
 /// - Throws: `InputError` for what another attempt would meet again (bad input, numbers that are not finite).
@@ -237,7 +237,9 @@ struct RunSession<Model: Environment, Learner: Agent<Model>> {
     ]
     if step != .check(episode) {
       record.episodes.append(head + figures)
-      for row in result.metrics.breakdownRows { record.breakdown.append(head.prefix(2) + row) }
+      for (i, table) in Model.Metrics.tables.enumerated() {
+        for row in table.rows(result.metrics) { record.tables[i].append(head.prefix(2) + row) }
+      }
     }
     if phase == .eval && document.evaluationEvery > 0 {
       record.evaluations.append([.integer(trained)] + head + figures)
@@ -296,8 +298,8 @@ struct RunSession<Model: Environment, Learner: Agent<Model>> {
     try write(record.episodes.bytes, "episodes.csv")
     try write(record.timing.bytes, "timing.csv")
     if document.evaluationEvery > 0 { try write(record.evaluations.bytes, "evaluations.csv") }
-    if let breakdown = Model.Metrics.breakdown {
-      try write(record.breakdown.bytes, breakdown.file)
+    for (table, rows) in zip(Model.Metrics.tables, record.tables) {
+      try write(rows.bytes, table.file)
     }
     if document.isRecording {
       for (log, table) in zip(Model.logs, record.logs) { try write(table.bytes, log.file) }

@@ -18,7 +18,9 @@ struct RunRecord {
   /// Every evaluation of a policy in training; empty unless `evaluationEvery` asks for them.
   var evaluations: CSVWriter
   var timing: CSVWriter
-  var breakdown: CSVWriter
+  /// The model's further tables of measures.
+  var tables: [CSVWriter]
+  /// The model's tables of outcomes; without rows unless the run records.
   var logs: [CSVWriter]
 
   static func episodeColumns(_ measures: [String]) -> [String] {
@@ -33,37 +35,38 @@ struct RunRecord {
     "episode", "phase", "decisions", "mean_decision_s", "mean_train_step_s", "episode_s",
   ]
 
-  static func breakdownColumns(_ columns: [String]) -> [String] { ["episode", "phase"] + columns }
+  static func tableColumns(_ columns: [String]) -> [String] { ["episode", "phase"] + columns }
 
   init<Model: Environment>(of model: Model.Type) {
     let measures = Model.Metrics.columns
     episodes = CSVWriter(columns: RunRecord.episodeColumns(measures))
     evaluations = CSVWriter(columns: RunRecord.evaluationColumns(measures))
     timing = CSVWriter(columns: RunRecord.timingColumns)
-    breakdown = CSVWriter(
-      columns: RunRecord.breakdownColumns(Model.Metrics.breakdown?.columns ?? []))
+    tables = Model.Metrics.tables.map {
+      CSVWriter(columns: RunRecord.tableColumns($0.columns))
+    }
     logs = Model.logs.map { CSVWriter(columns: $0.columns) }
   }
 
-  private static let tables: [WritableKeyPath<RunRecord, CSVWriter>] = [
-    \.episodes, \.evaluations, \.timing, \.breakdown,
-  ]
-
   func save(to writer: inout StateWriter) {
     writer.section("record")
-    for table in RunRecord.tables.map({ self[keyPath: $0] }) + logs {
+    for table in [episodes, evaluations, timing] + tables + logs {
       writer.write(table.rows)
       writer.write(table.bytes)
     }
   }
 
   mutating func restore(from reader: inout StateReader) throws {
-    func table(_ now: CSVWriter) throws -> CSVWriter {
+    func goOn(_ table: inout CSVWriter) throws {
       let rows = try reader.readInteger()
-      return CSVWriter(columns: now.columns, continuing: try reader.readBytes(), rows: rows)
+      table = CSVWriter(
+        columns: table.columns, continuing: try reader.readBytes(), rows: rows)
     }
     try reader.section("record")
-    for path in RunRecord.tables { self[keyPath: path] = try table(self[keyPath: path]) }
-    for i in logs.indices { logs[i] = try table(logs[i]) }
+    try goOn(&episodes)
+    try goOn(&evaluations)
+    try goOn(&timing)
+    for i in tables.indices { try goOn(&tables[i]) }
+    for i in logs.indices { try goOn(&logs[i]) }
   }
 }

@@ -1,17 +1,4 @@
-public import Support
-
-/// Limits of a single run.
-public struct RunLimits: Sendable, Equatable {
-  /// Wall-clock seconds of one attempt; nil: none.
-  public var seconds: Double?
-  /// Resident memory in bytes; nil: none.
-  public var memoryBytes: Int?
-
-  public init(seconds: Double? = nil, memoryBytes: Int? = nil) {
-    self.seconds = seconds
-    self.memoryBytes = memoryBytes
-  }
-}
+internal import Support
 
 /// An experiment file, decoded strictly: every key is known, every value of its type and in its range.
 ///
@@ -154,7 +141,8 @@ public struct Experiment: Sendable {
         advice: "Add 'algorithm: [\(model.algorithms.first?.name ?? "greedy")]' to grid.product")
     }
 
-    record = try mapping["record"].map { try Experiment.record($0) } ?? []
+    let record = try mapping["record"].map { try Experiment.record($0) } ?? []
+    self.record = record
     limits = try Experiment.limits(mapping["limits"])
     let labels = Labels(points: points, parameters: parameters, model: model)
     figures = try mapping["figures"].map {
@@ -215,7 +203,7 @@ public struct Experiment: Sendable {
     guard let mapping = try node?.mapping() else { return RunLimits() }
     try mapping.allow(["time", "memory"])
     return RunLimits(
-      seconds: try mapping["time"]?.duration(), memoryBytes: try mapping["memory"]?.memorySize())
+      time: try mapping["time"]?.duration(), memory: try mapping["memory"]?.memorySize())
   }
 }
 

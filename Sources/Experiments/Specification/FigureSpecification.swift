@@ -1,5 +1,5 @@
 public import Simulation
-public import Support
+internal import Support
 
 /// A figure of an experiment file.
 ///

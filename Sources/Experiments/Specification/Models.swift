@@ -1,7 +1,6 @@
 public import Algorithms
 public import Simulation
 public import Support
-public import Trace
 
 /// What an experiment file may say about an algorithm, without its model's types.
 public struct AlgorithmDescription: Sendable {
@@ -101,11 +100,9 @@ public struct ResultTable: Sendable, Equatable {
         file: "evaluations.csv", columns: RunRecord.evaluationColumns(measures), isRecorded: false),
       ResultTable(file: "timing.csv", columns: RunRecord.timingColumns, isRecorded: false),
     ]
-    if let breakdown = Model.Metrics.breakdown {
-      tables.append(
-        ResultTable(
-          file: breakdown.file, columns: RunRecord.breakdownColumns(breakdown.columns),
-          isRecorded: false))
+    tables += Model.Metrics.tables.map {
+      ResultTable(
+        file: $0.file, columns: RunRecord.tableColumns($0.columns), isRecorded: false)
     }
     return tables
       + Model.logs.map { ResultTable(file: $0.file, columns: $0.columns, isRecorded: true) }

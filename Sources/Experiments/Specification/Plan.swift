@@ -88,8 +88,8 @@ public struct Plan: Sendable, Equatable {
         }),
     ]
     members["profile"] = profile.map { .text($0) }
-    members["timeLimitSeconds"] = limits.seconds.map { .number($0) }
-    members["memoryLimitBytes"] = limits.memoryBytes.map { .integer($0) }
+    members["timeLimitSeconds"] = limits.time.map { .number($0) }
+    members["memoryLimitMiB"] = limits.memory.map { .number($0) }
     return .object(members)
   }
 
@@ -133,8 +133,7 @@ public struct Plan: Sendable, Equatable {
     dimensions = try texts(json["dimensions"], "dimensions")
     record = try texts(json["record"], "record")
     limits = RunLimits(
-      seconds: json["timeLimitSeconds"]?.numberValue,
-      memoryBytes: json["memoryLimitBytes"]?.integerValue)
+      time: json["timeLimitSeconds"]?.numberValue, memory: json["memoryLimitMiB"]?.numberValue)
     self.runs = try runs.enumerated().map { index, run in
       guard let document = run["document"], let trace = run["trace"]?.textValue,
         let profiles = run["profiles"]?.objectValue, let label = run["label"]?.textValue,

@@ -190,8 +190,8 @@ private struct PlanInputs {
   private mutating func table(_ name: String) throws -> (path: String, digest: String) {
     if let known = tables[name] { return known }
     let source = try locate(name)
+    let digest = try loadProfile(name: name, path: source).digest
     let bytes = try Files.read(source, limit: 1 << 20)
-    let digest = try profileDigest(name: name, path: source)
     let path = "dnn/\(SHA256Digest.hex(of: bytes).prefix(16)).csv"
     if !Files.exists("\(folder)/\(path)") {
       try Files.makeFolder(folder + "/dnn")
@@ -201,43 +201,18 @@ private struct PlanInputs {
     return (path, digest)
   }
 
-  /// A table by the file's `dnn` map, by path (`.csv`), or from a folder `dnn` or `Experiments/dnn` beside the
-  /// experiment file, above it or in the working folder.
+  /// A table by the file's `dnn` map, else as `DNNProfile.locate` finds it.
   private func locate(_ name: String) throws -> String {
-    let base = Files.folder(of: experiment.file)
-    if let own = experiment.dnnFiles[name] {
-      if Files.exists(own.path) { return own.path }
-      throw own.location.error(
-        "no such file", value: own.path,
-        advice: "Paths are relative to the folder of \(experiment.file)")
-    }
-    if name.hasSuffix(".csv") {
-      let path = Files.path(name, relativeTo: base)
-      if Files.exists(path) { return path }
-      throw InputError(
-        "no such DNN table", file: experiment.file, value: path,
-        advice: "Paths are relative to the experiment file")
-    }
-    var above = base.hasPrefix("/") ? base : Files.workingFolder + "/" + base
-    var folders: [String] = []
-    while !above.isEmpty && above != "/" {
-      folders += [above + "/dnn", above + "/Experiments/dnn"]
-      above = Files.folder(of: above)
-    }
-    folders.append(Files.workingFolder + "/Experiments/dnn")
-    if let found = folders.first(where: { Files.exists("\($0)/\(name).csv") }) {
-      return "\(found)/\(name).csv"
-    }
-    var shipped: [String] = []
-    for folder in folders where Files.isFolder(folder) {
-      shipped += try Files.list(folder).filter { $0.hasSuffix(".csv") }.map {
-        String($0.dropLast(4))
+    guard let own = experiment.dnnFiles[name] else {
+      do {
+        return try DNNProfile.locate(name, relativeTo: Files.folder(of: experiment.file))
+      } catch let error as InputError {
+        throw error.inFile(experiment.file)
       }
     }
-    let known = shipped + experiment.dnnFiles.keys.sorted()
-    throw InputError(
-      "is not a known DNN", file: experiment.file, value: name,
-      advice: nearestName(to: name, among: known).map { "Did you mean '\($0)'?" }
-        ?? "Name its table under 'dnn', e.g. 'dnn: {\(name): path/to/\(name).csv}'")
+    if Files.exists(own.path) { return own.path }
+    throw own.location.error(
+      "no such file", value: own.path,
+      advice: "Paths are relative to the folder of \(experiment.file)")
   }
 }

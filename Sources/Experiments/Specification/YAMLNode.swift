@@ -76,7 +76,7 @@ struct YAMLNode {
     self.init(root, key: "", file: file)
   }
 
-  private init(_ node: Node, key: String, file: String) {
+  fileprivate init(_ node: Node, key: String, file: String) {
     self.node = node
     location = SourceLocation(
       file: file, line: node.mark?.line ?? 1, column: node.mark?.column ?? 1, key: key)
@@ -187,10 +187,8 @@ struct YAMLNode {
   ) -> InputError {
     let lines = text.split(separator: "\n", omittingEmptySubsequences: false)
     let indentation = String(repeating: " ", count: first.column - 1)
-    let second = lines.indices.dropFirst(first.line).first {
-      ["", "\"", "'"].contains { quote in
-        lines[$0 as Int].hasPrefix("\(indentation)\(quote)\(key)\(quote):")
-      }
+    let second = lines.indices.dropFirst(first.line).first { line in
+      ["", "\"", "'"].contains { lines[line].hasPrefix("\(indentation)\($0)\(key)\($0):") }
     }
     return InputError(
       "is given twice" + (second == nil ? "" : " (first in line \(first.line))"), file: file,
@@ -362,7 +360,7 @@ extension YAMLMapping {
     let node = Node.mapping(
       Node.Mapping(
         mapping.entries.map { ($0.keyNode, $0.value.node) }, .implicit, .any,
-        Mark(line: entry.value.location.line, column: entry.value.location.column)))
+        entry.value.node.mark))
     entries[index] = Entry(
       key: key, location: entry.location,
       value: YAMLNode(node, key: entry.value.location.key, file: location.file),
@@ -394,10 +392,9 @@ extension YAMLNode {
     return try quantity(units, example: "90s, 30min, 2h or 1d")
   }
 
-  /// An amount of memory such as `500MiB` or `2GiB`, in bytes.
-  func memorySize() throws -> Int {
-    let units = ["KiB": 1024.0, "MiB": 1_048_576, "GiB": 1_073_741_824]
-    return Int(try quantity(units, example: "500MiB or 2GiB"))
+  /// An amount of memory such as `500MiB` or `2GiB`, in MiB.
+  func memorySize() throws -> Double {
+    try quantity(["MiB": 1, "GiB": 1024], example: "500MiB or 2GiB")
   }
 
   private func quantity(_ units: [String: Double], example: String) throws -> Double {

@@ -16,17 +16,30 @@ public protocol EpisodeMetrics<Outcome>: Sendable {
   mutating func add(_ outcome: Outcome)
   /// The episode's values, one for each column.
   var fields: [CSVField] { get }
-
-  /// Measures that have several values in an episode (the backlog of every queue): file name and columns.
-  static var breakdown: (file: String, columns: [String])? { get }
-  /// The rows of `breakdown` for the episode.
-  var breakdownRows: [[CSVField]] { get }
+  /// Further tables of the episode's measures; none by default.
+  static var tables: [EpisodeTable<Self>] { get }
 }
 
-/// Most models need no second table.
 extension EpisodeMetrics {
-  public static var breakdown: (file: String, columns: [String])? { nil }
-  public var breakdownRows: [[CSVField]] { [] }
+  public static var tables: [EpisodeTable<Self>] { [] }
+}
+
+/// A table of an episode's measures with as many rows as the model needs (one for each queue, say).
+public struct EpisodeTable<Metrics>: Sendable {
+  /// File name, e.g. `backlogs.csv`.
+  public let file: String
+  /// Columns after `episode` and `phase`, which the run puts in front.
+  public let columns: [String]
+  /// The rows of one episode.
+  public let rows: @Sendable (Metrics) -> [[CSVField]]
+
+  public init(
+    file: String, columns: [String], rows: @escaping @Sendable (Metrics) -> [[CSVField]]
+  ) {
+    self.file = file
+    self.columns = columns
+    self.rows = rows
+  }
 }
 
 /// A table that records every outcome, so that anybody can recompute the equations from it.

@@ -1,0 +1,325 @@
+public import Support
+public import Trace
+
+/// Model 2: a road with several RSUs, energy, battery and deadlines (P2).
+///
+/// An episode is a window of slots. At the start of a slot the RSUs broadcast if it is time to, then the tasks
+/// released in the slot are decided at once (P_d = P_g), in the order of the task vehicles; each request
+/// sees the queues that the former ones left. A rate holds from the decision on until the data are sent, even
+/// if the vehicle leaves the RSU's range meanwhile.
+public struct RoadRSUEnvironment: Environment {
+  public static let modelName = "road-rsu"
+
+  public let model: RoadModel
+  public let axis: RoadAxis
+  /// Scale factors of the observation.
+  public let observation: RoadObservation
+  private let windows: RoadWindows
+  private let drawnConstants: JSONValue
+
+  private let mobility: RandomField
+  private let sampling: RandomField
+  private let release: RandomField
+  private let taskType: RandomField
+  private let batteryField: RandomField
+  private let fading: RandomField
+  private let diversionField: RandomField
+  /// Middle of the RSUs along the axis, and each RSU's coordinate along it.
+  private let middle: Double
+  private let rsuAlong: [Double]
+
+  // The episode.
+  private var key = 0
+  public private(set) var windowStart = 0.0
+  /// Positions and speeds of the task vehicles, row-major [slot][vehicle].
+  private var x: [Double] = []
+  private var y: [Double] = []
+  private var speed: [Double] = []
+  private var vehicleNames: [String] = []
+  private var batteries: [Double] = []
+  /// When each vehicle's own processor is free, in seconds from the window's start.
+  private var localFree: [Double] = []
+  private var queues: [RSUQueue]
+  private var broadcastWaits: [Double]
+  /// The next slot whose broadcast has not been made.
+  private var nextBroadcast = 0
+  /// Released tasks in order of decision: slot times the number of vehicles, plus vehicle.
+  private var requests: [Int] = []
+  private var nextRequest = 0
+  private var meanQueueLength = 0.0
+  public private(set) var situation: RoadSituation?
+
+  public init(parameters: ParameterValues, sources: ScenarioSources) throws {
+    try RoadRSUEnvironment.check(parameters)
+    let windows = try RoadWindows(trace: sources.trace, parameters: parameters)
+    try self.init(
+      parameters: parameters, profiles: sources.profiles, seed: sources.seed,
+      axis: RoadAxis(trace: sources.trace), windows: windows)
+  }
+
+  /// An environment on windows in memory, for tests and measurements.
+  ///
+  /// - Parameters:
+  ///   - axis: Of the road; RSUs without given positions stand along it.
+  ///   - windows: Each must have the length and the vehicles that the parameters ask for.
+  public init(
+    parameters: ParameterValues, profiles: [String: DNNProfile], seed: UInt64, axis: RoadAxis,
+    windows: [TraceWindow]
+  ) throws {
+    try RoadRSUEnvironment.check(parameters)
+    for window in windows {
+      guard window.slots == parameters.integer("slots"),
+        window.slotLength == parameters.number("slotLength"),
+        window.vehicles.count >= parameters.integer("vehicles"),
+        !window.x.contains(where: \.isNaN)
+      else {
+        throw InputError(
+          "a window does not fit the parameters: \(window.slots) slots of \(window.slotLength) s, "
+            + "\(window.vehicles.count) vehicles",
+          advice: "Its vehicles must be present throughout and at least as many as asked for")
+      }
+    }
+    guard !windows.isEmpty else { throw InputError("there is no window") }
+    try self.init(
+      parameters: parameters, profiles: profiles, seed: seed, axis: axis, windows: .memory(windows))
+  }
+
+  private init(
+    parameters: ParameterValues, profiles: [String: DNNProfile], seed: UInt64, axis: RoadAxis,
+    windows: RoadWindows
+  ) throws {
+    let constants = RoadConstants(parameters)
+    let chosen = try RoadRSUEnvironment.profileNames(parameters).map { name in
+      guard let profile = profiles[name] else {
+        throw InputError("has no profile", key: "dnns", value: name)
+      }
+      return profile
+    }
+    let rsus = try RoadPlacement.positions(axis: axis, parameters: parameters)
+    let model = RoadModel(
+      constants: constants, profiles: chosen,
+      workload: Workload(rawValue: parameters.text("workload")) ?? .p2,
+      skipAware: parameters.flag("skipAware"), rsuX: rsus.x, rsuY: rsus.y)
+    self.model = model
+    self.axis = axis
+    self.windows = windows
+    rsuAlong = zip(rsus.x, rsus.y).map { axis.along(x: $0, y: $1) }
+    let least = rsuAlong.min() ?? 0
+    let greatest = rsuAlong.max() ?? 0
+    middle = (least + greatest) / 2
+    observation = RoadObservation(model: model, halfLength: (axis.end - axis.start) / 2)
+    mobility = RandomField(seed: seed, .mobilityWindow)
+    sampling = RandomField(seed: seed, .vehicleSample)
+    release = RandomField(seed: seed, .taskRelease)
+    taskType = RandomField(seed: seed, .taskType)
+    batteryField = RandomField(seed: seed, .battery)
+    fading = RandomField(seed: seed, .fading)
+    diversionField = RandomField(seed: seed, .diversion)
+    queues = [RSUQueue](repeating: RSUQueue(), count: model.rsuCount)
+    broadcastWaits = [Double](repeating: 0, count: model.rsuCount)
+    drawnConstants = RoadRSUEnvironment.constants(
+      model: model, axis: axis, windows: windows, observation: observation)
+  }
+
+  public static func profileNames(_ parameters: ParameterValues) -> [String] {
+    parameters.list("dnns").map(\.text)
+  }
+
+  public var constants: JSONValue { drawnConstants }
+
+  private static func constants(
+    model: RoadModel, axis: RoadAxis, windows: RoadWindows, observation: RoadObservation
+  ) -> JSONValue {
+    func starts(_ candidates: [QualifyingWindows.Candidate]) -> JSONValue {
+      .object([
+        "count": .integer(candidates.count),
+        "firstStart_s": candidates.first.map { .number($0.startTime) } ?? .null,
+        "lastStart_s": candidates.last.map { .number($0.startTime) } ?? .null,
+        "leastVehicles": candidates.map(\.vehicles).min().map { .integer($0) } ?? .null,
+        "mostVehicles": candidates.map(\.vehicles).max().map { .integer($0) } ?? .null,
+      ])
+    }
+    var members: [String: JSONValue] = [
+      "rsus": .list(
+        (0..<model.rsuCount).map {
+          .object([
+            "x_m": .number(model.rsuX[$0]), "y_m": .number(model.rsuY[$0]),
+            "z_m": .number(model.constants.rsuHeight),
+          ])
+        }),
+      "roadAxis": .object([
+        "originX_m": .number(axis.originX), "originY_m": .number(axis.originY),
+        "directionX": .number(axis.directionX), "directionY": .number(axis.directionY),
+        "start_m": .number(axis.start), "end_m": .number(axis.end),
+      ]),
+      "dnns": .list(
+        model.types.map {
+          .object([
+            "name": .text($0.name), "layers": .integer($0.layers),
+            "work_gflop": .number($0.cuts.localFLOP[$0.layers] / 1e9),
+            "deadline_s": .number($0.deadline),
+          ])
+        }),
+      "observation": observation.scales,
+    ]
+    switch windows {
+    case .trace(_, let train, let eval):
+      members["windows"] = .object(["train": starts(train), "eval": starts(eval)])
+    case .memory(let windows):
+      members["windows"] = .object(["count": .integer(windows.count)])
+    }
+    return .object(members)
+  }
+
+  public mutating func beginEpisode(_ episode: Int, phase: Phase) {
+    key = 2 * episode + (phase == .eval ? 1 : 0)
+    let constants = model.constants
+    let vehicles = constants.vehicles
+    var windowStream = mobility.stream(key)
+    let window = windows.window(windowStream.index(below: windows.count(phase)), phase)
+    var sampleStream = sampling.stream(key)
+    let columns = sampleStream.sample(vehicles, of: window.vehicles.count)
+    windowStart = window.startTime
+    vehicleNames = columns.map { window.names[$0] }
+    let cells = constants.slots * vehicles
+    let width = window.vehicles.count
+    func take(_ values: [Double]) -> [Double] {
+      [Double](unsafeUninitializedCapacity: cells) { buffer, initialised in
+        var cell = 0
+        for slot in 0..<constants.slots {
+          for column in columns {
+            buffer[cell] = values[slot * width + column]
+            cell += 1
+          }
+        }
+        initialised = cells
+      }
+    }
+    x = take(window.x)
+    y = take(window.y)
+    speed = take(window.speed)
+
+    batteries = (0..<vehicles).map {
+      constants.batteryLow
+        + (constants.batteryHigh - constants.batteryLow) * batteryField.uniform(key, $0)
+    }
+    localFree = [Double](repeating: 0, count: vehicles)
+    for rsu in queues.indices {
+      queues[rsu].removeAll()
+      broadcastWaits[rsu] = 0
+    }
+    nextBroadcast = 0
+
+    requests.removeAll(keepingCapacity: true)
+    // A draw below the probability releases a task: the releases of a low rate are among those of a higher one.
+    let probability = constants.releaseRate * constants.slotLength
+    for slot in 0..<constants.slots {
+      for vehicle in 0..<vehicles where release.uniform(key, slot, vehicle) < probability {
+        requests.append(slot * vehicles + vehicle)
+      }
+    }
+    nextRequest = 0
+    prepareSituation()
+  }
+
+  public var isEpisodeOver: Bool { situation == nil }
+
+  public mutating func apply(_ decision: RoadDecision) throws -> RoadOutcome {
+    guard let situation else {
+      throw InputError("a decision after the last task of the episode")
+    }
+    let costs = try model.cost(of: decision, in: situation)
+    var link: RoadLink?
+    if decision.cut < model.types[situation.type].layers {
+      link = situation.link(to: decision.rsu)
+      queues[decision.rsu - 1].append(
+        completion: situation.release + costs.delay, service: costs.remoteTime)
+    }
+    if model.constants.hasLocalQueue, costs.localFLOP > 0 {
+      localFree[situation.vehicle] = situation.decision + situation.localWait + costs.localTime
+    }
+    if model.constants.drainsBattery {
+      let used =
+        (costs.vehicleEnergy + costs.transmitEnergy) / model.constants.batteryCapacity
+      batteries[situation.vehicle] = max(0, batteries[situation.vehicle] - used)
+    }
+    let outcome = RoadOutcome(
+      situation: situation, decision: decision, costs: costs,
+      vehicleName: vehicleNames[situation.vehicle], dnn: model.types[situation.type].name,
+      link: link, meanQueueLength: meanQueueLength)
+    nextRequest += 1
+    prepareSituation()
+    return outcome
+  }
+
+  /// The start of a slot, in seconds from the window's start, rounded to a nanosecond as in the trace.
+  private func time(slot: Int) -> Double {
+    (Double(slot) * model.constants.slotLength * 1e9).rounded() / 1e9
+  }
+
+  /// Makes the broadcasts up to and including a slot's; only the last of them can still be heard.
+  private mutating func broadcast(upTo slot: Int) {
+    guard slot >= nextBroadcast else { return }
+    let interval = model.constants.broadcastInterval
+    let last = slot - slot % interval
+    let time = time(slot: last)
+    for rsu in queues.indices {
+      queues[rsu].removeFinished(at: time)
+      broadcastWaits[rsu] = queues[rsu].wait(at: time, rule: model.constants.queueWaitRule)
+    }
+    nextBroadcast = last + interval
+  }
+
+  /// Sets `situation` for the next request.
+  private mutating func prepareSituation() {
+    guard nextRequest < requests.count else {
+      situation = nil
+      return
+    }
+    let constants = model.constants
+    let vehicles = constants.vehicles
+    let request = requests[nextRequest]
+    let slot = request / vehicles
+    let vehicle = request % vehicles
+    broadcast(upTo: slot)
+    let now = time(slot: slot)
+    let vehicleX = x[request]
+    let vehicleY = y[request]
+    let along = axis.along(x: vehicleX, y: vehicleY)
+    let height = constants.rsuHeight
+
+    var links: [RoadLink] = []
+    var queued = 0
+    for rsu in queues.indices {
+      queues[rsu].removeFinished(at: now)
+      queued += queues[rsu].count
+      let dx = vehicleX - model.rsuX[rsu]
+      let dy = vehicleY - model.rsuY[rsu]
+      let distance = (dx * dx + dy * dy + height * height).squareRoot()
+      guard distance <= constants.rsuRange else { continue }
+      if links.isEmpty { links.reserveCapacity(4) }
+      let power = fading.exponential(key, slot, vehicle * 1024 + rsu)
+      links.append(
+        RoadLink(
+          rsu: rsu + 1, distance: distance, along: along - rsuAlong[rsu], fading: power,
+          rate: model.rate(distance: distance, fading: power),
+          queueWait: queues[rsu].wait(at: now, rule: constants.queueWaitRule),
+          queueLength: queues[rsu].count, broadcastWait: broadcastWaits[rsu]))
+    }
+    meanQueueLength = Double(queued) / Double(queues.count)
+
+    let type = min(
+      Int(taskType.uniform(key, slot, vehicle) * Double(model.types.count)),
+      model.types.count - 1)
+    let battery = batteries[vehicle]
+    situation = RoadSituation(
+      task: nextRequest + 1, slot: slot, vehicle: vehicle, release: now, decision: now,
+      x: vehicleX, y: vehicleY, along: along - middle, speed: speed[request], type: type,
+      deadline: model.types[type].deadline, battery: battery,
+      alpha: RoadConstants.batteryCoefficient(battery),
+      localWait: constants.hasLocalQueue ? max(0, localFree[vehicle] - now) : 0, links: links,
+      diverted: constants.diversion.pick(
+        links, mostBits: model.types[type].mostBits,
+        draw: diversionField.uniform(key, slot, vehicle)))
+  }
+}
