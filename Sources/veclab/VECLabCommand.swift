@@ -9,6 +9,9 @@ struct VECLabCommand: AsyncParsableCommand {
     subcommands: [
       Import.self,
       Inspect.self,
+      Run.self,
+      Worker.self,
+      Status.self,
       Bench.self,
     ])
 }

@@ -14,7 +14,7 @@ import Testing
     #expect(try loop.run() == .done)
     for run in runs {
       #expect(try ledger.state(of: run.id) == .complete)
-      let manifest = try ledger.verify(run.id)
+      let manifest = try ledger.verifiedManifest(run.id)
       #expect(manifest.files.map(\.name) == ["provenance.json", "sums.csv"])
       #expect(manifest.files[1].rows == 5)
       #expect(try Toy.result(ledger, run) == Toy.expected(run))

@@ -132,10 +132,13 @@ extension RunLedger {
   /// Reads a published result's manifest and checks every file against it.
   ///
   /// - Throws: `InputError` that names the file that is missing or changed.
-  @discardableResult
-  public func verify(_ run: String) throws -> Manifest {
+  public func verifiedManifest(_ run: String) throws -> Manifest {
     let manifest = try Manifest(folder: resultFolder(run), run: run)
     try manifest.verify(folder: resultFolder(run))
     return manifest
   }
+}
+
+extension RunLedger: RunStore {
+  public func verify(_ run: String) throws { _ = try verifiedManifest(run) }
 }

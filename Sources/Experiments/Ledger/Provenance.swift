@@ -1,4 +1,5 @@
 internal import Glibc
+internal import Neural
 public import Support
 
 /// Where a result comes from: `provenance.json`, the one file besides `timing.csv` that two machines may write differently.
@@ -38,7 +39,8 @@ public enum Provenance {
   /// Version of the program as `veclab --version` prints it.
   public static let programVersion = "0.1.0"
 
-  static var executablePath: String {
+  /// Path of the running program.
+  public static var executablePath: String {
     var target = [CChar](repeating: 0, count: 4096)
     let count = readlink("/proc/self/exe", &target, target.count)
     guard count > 0 else { return CommandLine.arguments.first ?? "" }
@@ -114,14 +116,6 @@ public enum Provenance {
 }
 
 extension Provenance {
-  /// Instruction set of the training kernels on this processor.
-  public static var instructionSet: String {
-    #if arch(x86_64)
-      "x86-64"
-    #elseif arch(arm64)
-      "aarch64"
-    #else
-      "other"
-    #endif
-  }
+  /// Instruction set of the training kernels on this processor: results are equal bit by bit only within one.
+  public static let instructionSet = (try? Kernels.selected().name) ?? "unknown"
 }

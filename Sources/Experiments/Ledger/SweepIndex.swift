@@ -20,7 +20,8 @@ public struct SweepEntry: Sendable, Equatable {
     self.label = label
   }
 
-  public init(_ planned: PlannedRun) {
+  /// - Parameter store: a run that is published with more recorded than asked for stands for it.
+  public init(_ planned: PlannedRun, store: any RunStore) {
     let document = planned.specification.document
     var members = document.objectValue ?? [:]
     var parameters = members["parameters"]?.objectValue ?? [:]
@@ -29,7 +30,7 @@ public struct SweepEntry: Sendable, Equatable {
     }
     parameters["seed"] = nil
     members["parameters"] = .object(parameters)
-    run = planned.specification.id
+    run = store.published(planned.specification) ?? planned.specification.id
     kind = String(SHA256Digest.hex(of: JSONValue.object(members).canonical).prefix(12))
     group =
       (document["model"]?.textValue ?? "") + "/" + (document["algorithm"]?.textValue ?? "")
@@ -42,6 +43,18 @@ public struct SweepEntry: Sendable, Equatable {
 /// A plan of ten thousand runs has tens of megabytes; this list is read in a few milliseconds.
 public enum SweepIndex {
   private static let ending = ".runs"
+
+  /// Writes a plan and its list.
+  ///
+  /// - Returns: the plan's path and the list.
+  public static func register(_ plan: Plan, ledger: RunLedger) throws -> (
+    path: String, entries: [SweepEntry]
+  ) {
+    let path = try plan.save(inExperimentFolder: ledger.folder)
+    let entries = plan.runs.map { SweepEntry($0, store: ledger) }
+    try save(entries, plan: plan.digest, folder: ledger.folder)
+    return (path, entries)
+  }
 
   /// Writes a plan's list and makes it the experiment's latest.
   public static func save(_ entries: [SweepEntry], plan digest: String, folder: String) throws {

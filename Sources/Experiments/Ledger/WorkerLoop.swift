@@ -110,6 +110,7 @@ public struct WorkerLoop {
     switch try ledger.state(of: run) {
     case .complete, .failed: return .settled
     case .open(let attempt, let delay):
+      if ledger.published(specification) != nil { return .settled }
       if delay > 0, observer.seconds(since: "\(run)/\(attempt)/open") < delay { return .later }
       return try begin(specification, attempt: attempt)
     case .claimed(let attempt, let owner, let heartbeat):

@@ -12,7 +12,7 @@ internal import UnixSignals
 public final class WorkerPool: Sendable {
   public struct Options: Sendable {
     public var workers = 1
-    /// Program and arguments of a worker; the pool appends `--index K`.
+    /// Program and arguments of a worker.
     public var executable = ""
     public var arguments: [String] = []
     /// Seconds between two looks at the ledger.
@@ -65,14 +65,14 @@ public final class WorkerPool: Sendable {
       group.addTask { await self.passSignals() }
       group.addTask { try await self.watchLedger(show) }
       try await withThrowingTaskGroup(of: Void.self) { workers in
-        for index in 0..<options.workers {
-          workers.addTask { try await self.keepWorker(index, lifeline: lifeline) }
+        for _ in 0..<options.workers {
+          workers.addTask { try await self.keepWorker(lifeline) }
         }
         try await workers.waitForAll()
       }
       state.withLock { $0.isOver = true }
       group.cancelAll()
-      while let _ = try? await group.next() {}
+      while (try? await group.next()) != nil {}
     }
     try look()
     let (stops, problem, status) = state.withLock { ($0.stops, $0.problem, $0.status) }
@@ -115,11 +115,11 @@ public final class WorkerPool: Sendable {
     case killed(Int32)
   }
 
-  private func keepWorker(_ index: Int, lifeline: Lifeline) async throws {
+  private func keepWorker(_ lifeline: Lifeline) async throws {
     var failures = 0
     while !state.withLock({ $0.stops > 0 || $0.problem != nil || $0.status.isSettled }) {
       let start = monotonicSeconds()
-      let end = try await startWorker(index, lifeline: lifeline)
+      let end = try await startWorker(lifeline)
       if state.withLock({ $0.stops > 0 }) { return }
       if monotonicSeconds() - start > 5 { failures = 0 }
       failures += 1
@@ -155,10 +155,10 @@ public final class WorkerPool: Sendable {
   ///
   /// Children are started by one thread of the library that lives as long as this process: the kernel's signal on
   /// the death of a parent is one on the death of that thread.
-  private func startWorker(_ index: Int, lifeline: Lifeline) async throws -> WorkerEnd {
+  private func startWorker(_ lifeline: Lifeline) async throws -> WorkerEnd {
     let result = try await Subprocess.run(
       .path(FilePath(options.executable)),
-      arguments: Arguments(options.arguments + ["--index", String(index)]),
+      arguments: Arguments(options.arguments),
       input: .fileDescriptor(
         FileDescriptor(rawValue: lifeline.reader), closeAfterSpawningProcess: false),
       output: .discarded,
@@ -190,6 +190,7 @@ private final class Lifeline: Sendable {
     guard pipe(&ends) == 0 else { throw Files.failure("open", "a pipe") }
     reader = ends[0]
     writer = ends[1]
+    for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
   }
 
   deinit {
