@@ -20,7 +20,7 @@ struct Run: AsyncParsableCommand {
 
   enum Retry: String, ExpressibleByArgument, CaseIterable { case failed }
 
-  @OptionGroup var selection: SelectionOptions
+  @OptionGroup var options: ExperimentOptions
 
   @Option(
     help: ArgumentHelp("Worker processes (default: one for each core).", valueName: "count"))
@@ -44,9 +44,9 @@ struct Run: AsyncParsableCommand {
   }
 
   func run() async throws {
-    let sweep = try Sweep(selection)
-    let ledger = sweep.ledger
-    let (path, entries) = try SweepIndex.register(sweep.plan, ledger: ledger)
+    let (experiment, plan) = try options.plan()
+    let ledger = RunLedger(folder: "\(options.results)/\(experiment.name)")
+    let (path, entries) = try SweepIndex.register(plan, ledger: ledger)
     let ids = entries.map(\.run)
     for sentence in try ledger.setAsideDamaged(ids) { complain(sentence) }
     if retry != nil && !dryRun {
@@ -58,16 +58,16 @@ struct Run: AsyncParsableCommand {
       return
     }
 
-    var options = WorkerPool.Options()
-    options.workers = workers ?? max(ProcessInfo.processInfo.activeProcessorCount, 1)
-    options.executable = Provenance.executablePath
-    options.arguments = [
-      "worker", "--plan", path, "--results", selection.results, "--pooled",
+    var work = WorkerPool.Options()
+    work.workers = workers ?? max(ProcessInfo.processInfo.activeProcessorCount, 1)
+    work.executable = Provenance.executablePath
+    work.arguments = [
+      "worker", "--plan", path, "--results", options.results, "--pooled",
       "--lease", String(takeover.lease),
     ]
     let pool = WorkerPool(
-      status: SweepStatus(ledger: ledger, entries: entries), options: options)
-    let display = ProgressDisplay(workers: options.workers)
+      status: SweepStatus(ledger: ledger, entries: entries), options: work)
+    let display = ProgressDisplay(workers: work.workers)
     let start = ContinuousClock.now
     let (end, status) = try await pool.run { display.show($0) }
     display.finish()
@@ -117,42 +117,6 @@ struct Run: AsyncParsableCommand {
       }
       throw ExitCode(WorkerExit.storage.rawValue)
     }
-  }
-}
-
-/// What to run: options that several commands share.
-struct SelectionOptions: ParsableArguments {
-  @Argument(help: ArgumentHelp("Experiment file (YAML).", valueName: "file"))
-  var file: String
-
-  @Option(help: ArgumentHelp("Profile of the file (default: its first).", valueName: "name"))
-  var profile: String?
-
-  @Option(help: ArgumentHelp("Folder of all results.", valueName: "folder"))
-  var results = "Results"
-
-  @Option(
-    help: ArgumentHelp(
-      "Only points with this value, or one of several; may be repeated.",
-      valueName: "key=value[,value]"))
-  var only: [String] = []
-
-  @Option(help: ArgumentHelp("Record more than the file asks for.", valueName: "slots"))
-  var record: [String] = []
-}
-
-/// An experiment with its plan and ledger.
-struct Sweep {
-  let experiment: Experiment
-  let plan: Plan
-  let ledger: RunLedger
-
-  init(_ selection: SelectionOptions) throws {
-    experiment = try Experiment(path: selection.file, profile: selection.profile)
-    plan = try Plan(
-      experiment, results: selection.results, only: selection.only.map { try PointFilter($0) },
-      record: selection.record)
-    ledger = RunLedger(folder: "\(selection.results)/\(experiment.name)")
   }
 }
 

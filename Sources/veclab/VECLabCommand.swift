@@ -9,9 +9,13 @@ struct VECLabCommand: AsyncParsableCommand {
     subcommands: [
       Import.self,
       Inspect.self,
+      PlanCommand.self,
       Run.self,
-      Worker.self,
       Status.self,
+      Worker.self,
+      FiguresCommand.self,
+      Evaluate.self,
+      AlgorithmsCommand.self,
       Bench.self,
     ])
 }

@@ -16,7 +16,7 @@ extension RunStore {
   /// Identity under which the result of a planned run is published, if it is.
   ///
   /// A run that also recorded its slots has the same other files, so it serves where no record was asked for.
-  func published(_ run: RunSpecification) -> String? {
+  public func published(_ run: RunSpecification) -> String? {
     if isComplete(run.id) { return run.id }
     guard case .object(var members) = run.document, members["record"] == .list([]) else {
       return nil

@@ -43,7 +43,7 @@ public struct Experiment: Sendable {
   let location: SourceLocation
 
   /// Words of `record`.
-  static let recordWords = ["slots"]
+  public static let recordWords = ["slots"]
 
   /// Reads a file.
   ///
@@ -145,11 +145,12 @@ public struct Experiment: Sendable {
     self.record = record
     limits = try Experiment.limits(mapping["limits"])
     let labels = Labels(points: points, parameters: parameters, model: model)
-    figures = try mapping["figures"].map {
-      try FigureSpecification.list(
-        $0, model: model, labels: labels, isRecording: !record.isEmpty,
-        isStrict: overrides?.key == profiles.first)
-    } ?? []
+    figures =
+      try mapping["figures"].map {
+        try FigureSpecification.list(
+          $0, model: model, labels: labels, isRecording: !record.isEmpty,
+          isStrict: overrides?.key == profiles.first)
+      } ?? []
   }
 
   private static func model(_ mapping: YAMLMapping, among models: [AnyModel]) throws -> AnyModel {
@@ -206,4 +207,3 @@ public struct Experiment: Sendable {
       time: try mapping["time"]?.duration(), memory: try mapping["memory"]?.memorySize())
   }
 }
-

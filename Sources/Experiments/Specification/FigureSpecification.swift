@@ -203,31 +203,33 @@ extension FigureSpecification {
         }
       }
     }
-    claims = try mapping["claims"]?.list(of: "a list of mappings").map { entry in
-      let claim = try entry.mapping()
-      try claim.allow(["series", "against", "x", "metric", "improvement", "better"])
-      let xNode = try claim.required("x", "Give the value of x that the number is for")
-      let xText = try xNode.value().text
-      if case .parameter(let key) = x {
-        let values = labels.values(key, where: filter)
-        if isStrict && !values.contains(xText) {
-          throw xNode.error(
-            "is not a value of \(key) in the figure", value: xText,
-            advice: "Its values are \(values.joined(separator: ", "))")
+    claims =
+      try mapping["claims"]?.list(of: "a list of mappings").map { entry in
+        let claim = try entry.mapping()
+        try claim.allow(["series", "against", "x", "metric", "improvement", "better"])
+        let xNode = try claim.required("x", "Give the value of x that the number is for")
+        let xText = try xNode.value().text
+        if case .parameter(let key) = x {
+          let values = labels.values(key, where: filter)
+          if isStrict && !values.contains(xText) {
+            throw xNode.error(
+              "is not a value of \(key) in the figure", value: xText,
+              advice: "Its values are \(values.joined(separator: ", "))")
+          }
         }
-      }
-      let better = try claim["better"]?.choice(["lower", "higher"]) ?? "lower"
-      let metric = try claim["metric"].map(column) ?? y[0]
-      if let node = claim["metric"], !y.contains(metric) {
-        throw node.error("is not among the figure's y", value: metric)
-      }
-      return Claim(
-        series: try knownSeries(claim.required("series", "Name the series that is better")),
-        against: try knownSeries(claim.required("against", "Name the series it is compared with")),
-        x: xText, metric: metric,
-        improvementPercent: try claim.required("improvement", "Give the published percentage")
-          .number(-1e6...1e6), lowerIsBetter: better == "lower")
-    } ?? []
+        let better = try claim["better"]?.choice(["lower", "higher"]) ?? "lower"
+        let metric = try claim["metric"].map(column) ?? y[0]
+        if let node = claim["metric"], !y.contains(metric) {
+          throw node.error("is not among the figure's y", value: metric)
+        }
+        return Claim(
+          series: try knownSeries(claim.required("series", "Name the series that is better")),
+          against: try knownSeries(
+            claim.required("against", "Name the series it is compared with")),
+          x: xText, metric: metric,
+          improvementPercent: try claim.required("improvement", "Give the published percentage")
+            .number(-1e6...1e6), lowerIsBetter: better == "lower")
+      } ?? []
   }
 
   private static func isParameter(_ key: String, _ model: AnyModel) -> Bool {

@@ -59,7 +59,8 @@ public struct AnyModel: Sendable {
 
   var knownKeys: [String] {
     var keys: [String] = []
-    let schema = parameters + algorithms.flatMap(\.parameters) + RunParameters.schema(isLearner: true)
+    let schema =
+      parameters + algorithms.flatMap(\.parameters) + RunParameters.schema(isLearner: true)
     for parameter in schema where !keys.contains(parameter.key) { keys.append(parameter.key) }
     return keys
   }
@@ -77,7 +78,9 @@ extension Algorithm {
 
 /// The registry of models: adding one is one line.
 public enum Models {
-  public static let all: [AnyModel] = []
+  public static let all: [AnyModel] = [
+    AnyModel(RoadRSUEnvironment.self, algorithms: roadRSUAlgorithms)
+  ]
 
   public static func named(_ name: String, among models: [AnyModel] = all) -> AnyModel? {
     models.first { $0.name == name }

@@ -124,7 +124,9 @@ public struct Plan: Sendable, Equatable {
         return text
       }
     }
-    guard json["version"]?.integerValue == Plan.version else { throw damaged("its version differs") }
+    guard json["version"]?.integerValue == Plan.version else {
+      throw damaged("its version differs")
+    }
     guard let experiment = json["experiment"]?.textValue, let runs = json["runs"]?.listValue,
       let points = json["points"]?.listValue
     else { throw damaged("a member is missing") }

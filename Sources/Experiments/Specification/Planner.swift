@@ -1,5 +1,5 @@
-public import Support
 internal import Simulation
+public import Support
 internal import Trace
 
 /// A condition of the command line on the grid: `--only clients=3,5`.
@@ -8,12 +8,14 @@ public struct PointFilter: Sendable, Equatable {
   public let values: [ParameterValue]
 
   /// Reads `key=value` or `key=value,value`.
-  public init(_ text: String) throws {
+  ///
+  /// - Parameter option: the command-line option that the text was given to, for errors.
+  public init(_ text: String, option: String = "--only") throws {
     func failure(_ problem: String, _ advice: String) -> InputError {
-      InputError(problem, key: "--only", value: text, advice: advice)
+      InputError(problem, key: option, value: text, advice: advice)
     }
     guard let sign = text.firstIndex(of: "="), sign > text.startIndex else {
-      throw failure("must be key=value", "For example --only algorithm=greedy")
+      throw failure("must be key=value", "For example \(option) seed=3")
     }
     key = String(text[..<sign])
     values = try text[text.index(after: sign)...].split(separator: ",").map {

@@ -456,7 +456,8 @@ extension ParameterValue {
         (whole == "0" && !hasPoint && ["x", "o", "b"].contains(rest.first?.lowercased()))
         || rest.allSatisfy { $0.isNumber || $0 == "_" || $0 == ":" }
       if isAmbiguous {
-        throw failure("is not a decimal number", "Write it in decimal digits, or in quotation marks")
+        throw failure(
+          "is not a decimal number", "Write it in decimal digits, or in quotation marks")
       }
       return nil
     }
@@ -467,7 +468,9 @@ extension ParameterValue {
       throw failure("has a leading zero, which some programs read as octal", "Leave the zero out")
     }
     if !hasPoint && exponent.isEmpty {
-      guard let value = Int(text) else { throw failure("is too large a whole number", "Write 1e20") }
+      guard let value = Int(text) else {
+        throw failure("is too large a whole number", "Write 1e20")
+      }
       return .integer(value)
     }
     let isZero = (whole + fraction).allSatisfy { $0 == "0" }
