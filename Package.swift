@@ -57,7 +57,8 @@ let package = Package(
 
     .testTarget(name: "SupportTests", dependencies: ["Support"]),
     .testTarget(name: "TraceTests", dependencies: ["Trace", "Support"]),
-    .testTarget(name: "TraceImportTests", dependencies: ["TraceImport", "Trace", "Support"]),
+    .testTarget(
+      name: "TraceImportTests", dependencies: ["TraceImport", "Trace", "Support", "CZlib"]),
     .testTarget(name: "SimulationTests", dependencies: ["Simulation", "Trace", "Support"]),
     .testTarget(name: "NeuralTests", dependencies: ["Neural", "CKernels", "Support"]),
     .testTarget(

@@ -1,15 +1,18 @@
 internal import Simulation
 internal import Support
 
-/// Random decisions: any cut, at the RSU that diversion picked, with frequencies uniform in (0, f_max].
+/// Random decisions: any cut, at the RSU that diversion picked, with frequencies uniform from a
+/// least share of the greatest one on.
 struct RoadRandom: Agent {
   typealias Model = RoadRSUEnvironment
   private let model: RoadModel
+  private let range: FrequencyRange
   private let field: RandomField
   private var stream: RandomStream
 
-  init(model: RoadModel, seed: UInt64) {
+  init(model: RoadModel, range: FrequencyRange, seed: UInt64) {
     self.model = model
+    self.range = range
     field = RandomField(seed: seed, .policy)
     stream = RandomStream(seed: seed, .policy)
   }
@@ -21,9 +24,9 @@ struct RoadRandom: Agent {
   mutating func decide(_ situation: RoadSituation, phase: Phase) -> RoadDecision {
     let layers = model.types[situation.type].layers
     let cut = stream.index(below: layers + 1)
-    // 1 - u is in (0, 1].
-    let vehicleFrequency = model.constants.vehicleFrequency * (1 - stream.uniform())
-    let rsuFrequency = model.constants.rsuFrequency * (1 - stream.uniform())
+    let vehicleFrequency = range.frequency(
+      stream.uniform(), greatest: model.constants.vehicleFrequency)
+    let rsuFrequency = range.frequency(stream.uniform(), greatest: model.constants.rsuFrequency)
     guard let diverted = situation.diverted else {
       return model.local(situation, frequency: vehicleFrequency)
     }
@@ -34,6 +37,9 @@ struct RoadRandom: Agent {
 
   static let algorithm = Algorithm<RoadRSUEnvironment>(
     name: "random", version: 1,
-    summary: "Any cut at the RSU that diversion picked, with uniform frequencies."
-  ) { environment, _, seed, _ in RoadRandom(model: environment.model, seed: seed) }
+    summary: "Any cut at the RSU that diversion picked, with uniform frequencies.",
+    parameters: [FrequencyRange.parameter]
+  ) { environment, parameters, seed, _ in
+    RoadRandom(model: environment.model, range: FrequencyRange(parameters), seed: seed)
+  }
 }

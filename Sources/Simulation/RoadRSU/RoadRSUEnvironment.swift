@@ -30,12 +30,9 @@ public struct RoadRSUEnvironment: Environment {
 
   // The episode.
   private var key = 0
-  public private(set) var windowStart = 0.0
-  /// Positions and speeds of the task vehicles, row-major [slot][vehicle].
-  private var x: [Double] = []
-  private var y: [Double] = []
-  private var speed: [Double] = []
-  private var vehicleNames: [String] = []
+  private var window: TraceWindow
+  /// The task vehicles' columns in the window.
+  private var columns: [Int] = []
   private var batteries: [Double] = []
   /// When each vehicle's own processor is free, in seconds from the window's start.
   private var localFree: [Double] = []
@@ -115,6 +112,10 @@ public struct RoadRSUEnvironment: Environment {
     batteryField = RandomField(seed: seed, .battery)
     fading = RandomField(seed: seed, .fading)
     diversionField = RandomField(seed: seed, .diversion)
+    window = TraceWindow(
+      startTime: 0, slotLength: constants.slotLength, slots: 0, vehicles: [], names: [], x: [],
+      y: [],
+      speed: [])
     queues = [RSUQueue](repeating: RSUQueue(), count: model.rsuCount)
     broadcastWaits = [Double](repeating: 0, count: model.rsuCount)
     drawnConstants = RoadRSUEnvironment.constants(
@@ -176,29 +177,9 @@ public struct RoadRSUEnvironment: Environment {
     let constants = model.constants
     let vehicles = constants.vehicles
     var windowStream = mobility.stream(key)
-    let window = windows.window(windowStream.index(below: windows.count(phase)), phase)
+    window = windows.window(windowStream.index(below: windows.count(phase)), phase)
     var sampleStream = sampling.stream(key)
-    let columns = sampleStream.sample(vehicles, of: window.vehicles.count)
-    windowStart = window.startTime
-    vehicleNames = columns.map { window.names[$0] }
-    let cells = constants.slots * vehicles
-    let width = window.vehicles.count
-    func take(_ values: [Double]) -> [Double] {
-      [Double](unsafeUninitializedCapacity: cells) { buffer, initialised in
-        var cell = 0
-        for slot in 0..<constants.slots {
-          for column in columns {
-            buffer[cell] = values[slot * width + column]
-            cell += 1
-          }
-        }
-        initialised = cells
-      }
-    }
-    x = take(window.x)
-    y = take(window.y)
-    speed = take(window.speed)
-
+    columns = sampleStream.sample(vehicles, of: window.vehicles.count)
     batteries = (0..<vehicles).map {
       constants.batteryLow
         + (constants.batteryHigh - constants.batteryLow) * batteryField.uniform(key, $0)
@@ -221,6 +202,8 @@ public struct RoadRSUEnvironment: Environment {
     nextRequest = 0
     prepareSituation()
   }
+
+  public var windowStart: Double { window.startTime }
 
   public var isEpisodeOver: Bool { situation == nil }
 
@@ -245,7 +228,7 @@ public struct RoadRSUEnvironment: Environment {
     }
     let outcome = RoadOutcome(
       situation: situation, decision: decision, costs: costs,
-      vehicleName: vehicleNames[situation.vehicle], dnn: model.types[situation.type].name,
+      vehicleName: window.names[columns[situation.vehicle]], dnn: model.types[situation.type].name,
       link: link, meanQueueLength: meanQueueLength)
     nextRequest += 1
     prepareSituation()
@@ -283,8 +266,9 @@ public struct RoadRSUEnvironment: Environment {
     let vehicle = request % vehicles
     broadcast(upTo: slot)
     let now = time(slot: slot)
-    let vehicleX = x[request]
-    let vehicleY = y[request]
+    let cell = slot * window.vehicles.count + columns[vehicle]
+    let vehicleX = window.x[cell]
+    let vehicleY = window.y[cell]
     let along = axis.along(x: vehicleX, y: vehicleY)
     let height = constants.rsuHeight
 
@@ -314,7 +298,7 @@ public struct RoadRSUEnvironment: Environment {
     let battery = batteries[vehicle]
     situation = RoadSituation(
       task: nextRequest + 1, slot: slot, vehicle: vehicle, release: now, decision: now,
-      x: vehicleX, y: vehicleY, along: along - middle, speed: speed[request], type: type,
+      x: vehicleX, y: vehicleY, along: along - middle, speed: window.speed[cell], type: type,
       deadline: model.types[type].deadline, battery: battery,
       alpha: RoadConstants.batteryCoefficient(battery),
       localWait: constants.hasLocalQueue ? max(0, localFree[vehicle] - now) : 0, links: links,
