@@ -6,7 +6,8 @@ public enum Files {
   public static func failure(_ action: String, _ path: String, code: Int32? = nil) -> InputError {
     let code = code ?? errno
     return InputError(
-      "cannot \(action): \(String(cString: strerror(code)))", file: path, advice: advice(for: code))
+      "cannot \(action): \(String(cString: strerror(code)))", file: path, advice: advice(for: code),
+      systemCode: code)
   }
 
   private static func advice(for code: Int32) -> String? {

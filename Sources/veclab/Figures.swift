@@ -25,7 +25,7 @@ struct FiguresCommand: ParsableCommand {
     }
     var files = FigureFiles(
       experiment, plan: plan, results: options.results,
-      store: ResultFolders(experimentFolder: "\(options.results)/\(experiment.name)"))
+      store: RunLedger(folder: "\(options.results)/\(experiment.name)"))
     for path in try files.write(allowPartial: allowPartial) { print(path) }
   }
 }

@@ -21,7 +21,7 @@ struct PlanCommand: ParsableCommand {
 
   func run() throws {
     let (experiment, plan) = try options.plan()
-    let store = ResultFolders(experimentFolder: "\(options.results)/\(experiment.name)")
+    let store = RunLedger(folder: "\(options.results)/\(experiment.name)")
     let done = plan.runs.map { store.published($0.specification) != nil }
     if json {
       print(PlanCommand.json(plan, done: done).readable, terminator: "")

@@ -26,18 +26,3 @@ extension RunStore {
     return isComplete(recorded) ? recorded : nil
   }
 }
-
-/// Published results as they lie under `Results/<experiment>/runs`.
-public struct ResultFolders: RunStore {
-  let experimentFolder: String
-
-  public init(experimentFolder: String) { self.experimentFolder = experimentFolder }
-
-  public func isComplete(_ run: String) -> Bool {
-    Files.exists(resultFolder(run) + "/manifest.json")
-  }
-
-  public func resultFolder(_ run: String) -> String { "\(experimentFolder)/runs/\(run)/result" }
-
-  public func verify(_ run: String) throws {}
-}
