@@ -9,6 +9,13 @@ struct VECLabCommand: AsyncParsableCommand {
     subcommands: [
       Import.self,
       Inspect.self,
+      PlanCommand.self,
+      Run.self,
+      Status.self,
+      Worker.self,
+      FiguresCommand.self,
+      Evaluate.self,
+      AlgorithmsCommand.self,
       Bench.self,
     ])
 }
