@@ -6,5 +6,6 @@ public let roadRSUAlgorithms: [Algorithm<RoadRSUEnvironment>] = [
   RoadRSUOnly.algorithm,
   RoadGreedy.algorithm,
   RoadRandom.algorithm,
+  RoadRTD.algorithm,
   RoadMyopicOptimum.algorithm,
 ]
