@@ -160,6 +160,7 @@ INLINE vf activated(int activation, vf x, vf *d) {
         vf left = splat(a[r * (ROW)]);                                                             \
         UNROLLED(w, W) sum[r][w] += left * right[w];                                               \
       }                                                                                            \
+      if ((STEP) != 1) __builtin_prefetch(a + 8 * (STEP));                                         \
       a += STEP;                                                                                   \
       b += ldb;                                                                                    \
     }                                                                                              \
@@ -201,31 +202,50 @@ INLINE long panel_width(long vectors) {
   return MAX_WIDTH == 4 && (rest == 1 || rest == 2) ? 3 : MAX_WIDTH;
 }
 
-// What follows the sums of a tile, while it is in the nearest cache.
-INLINE void finish_as(int activation, const VLProduct *p, long row, long rows, long col, long width) {
+// What follows the sums of a tile, while it is in the nearest cache. `q` is a copy, so that the compiler
+// knows that stores to the matrix leave it alone.
+INLINE void finish_as(int activation, int slopes, VLProduct q, long row, long rows, long col,
+                      long width) {
   for (long r = row; r < row + rows; r++) {
+    float *c = q.c + r * q.ldc, *derivative = slopes ? q.derivative + r * q.ldd : 0;
+    const float *add = q.add ? q.add + r * q.ldadd : 0;
     for (long j = col; j < col + width * VL; j += VL) {
-      vf x = load(p->c + r * p->ldc + j), d = {0};
-      if (p->bias) x += load(p->bias + j);
-      if (p->add) x += load(p->add + r * p->ldadd + j);
-      if (activation == VL_MULTIPLY) d = load(p->derivative + r * p->ldd + j);
+      vf x = load(c + j), d = {0};
+      if (q.bias) x += load(q.bias + j);
+      if (add) x += load(add + j);
+      if (activation == VL_MULTIPLY) d = load(derivative + j);
       x = activated(activation, x, &d);
-      if (j + VL > p->cols) x = first_lanes(x, p->cols - j), d = first_lanes(d, p->cols - j);
-      store(p->c + r * p->ldc + j, x);
-      if (activation != VL_MULTIPLY && p->derivative) store(p->derivative + r * p->ldd + j, d);
+      if (j + VL > q.cols) x = first_lanes(x, q.cols - j), d = first_lanes(d, q.cols - j);
+      store(c + j, x);
+      if (activation != VL_MULTIPLY && slopes) store(derivative + j, d);
     }
   }
 }
 
 static void finish(const VLProduct *p, long row, long rows, long col, long width) {
+#define CASE(KIND)                                                                                 \
+  case KIND:                                                                                       \
+    if (p->derivative) finish_as(KIND, 1, *p, row, rows, col, width);                              \
+    else finish_as(KIND, 0, *p, row, rows, col, width);                                            \
+    break;
   switch (p->activation) {
-  case VL_MISH: finish_as(VL_MISH, p, row, rows, col, width); break;
-  case VL_RELU: finish_as(VL_RELU, p, row, rows, col, width); break;
-  case VL_TANH: finish_as(VL_TANH, p, row, rows, col, width); break;
-  case VL_ELU: finish_as(VL_ELU, p, row, rows, col, width); break;
-  case VL_MULTIPLY: finish_as(VL_MULTIPLY, p, row, rows, col, width); break;
-  default: finish_as(VL_LINEAR, p, row, rows, col, width); break;
+    CASE(VL_MISH)
+    CASE(VL_RELU)
+    CASE(VL_TANH)
+    CASE(VL_ELU)
+  case VL_MULTIPLY: finish_as(VL_MULTIPLY, 1, *p, row, rows, col, width); break;
+    CASE(VL_LINEAR)
   }
+#undef CASE
+}
+
+// Fetches what `finish` will need of the tile while the products are being summed.
+INLINE void fetch(const float *x, long ldx, long rows, long width, int write) {
+  FOR(r, rows)
+    for (long j = 0; j < width * VL; j += 16) {
+      if (write) __builtin_prefetch(x + r * ldx + j, 1);
+      else __builtin_prefetch(x + r * ldx + j);
+    }
 }
 
 #define KC 256 // inner indices at a time: a panel of b stays in the second cache
@@ -238,6 +258,11 @@ static void product(const VLProduct *p) {
     FOR(t, TILE_COUNT) {
       if (tiles[t].width != width) continue;
       for (; row + tiles[t].rows <= p->rows; row += tiles[t].rows) {
+        fetch(p->c + row * p->ldc + v * VL, p->ldc, tiles[t].rows, width, 1);
+        if (p->add) fetch(p->add + row * p->ldadd + v * VL, p->ldadd, tiles[t].rows, width, 0);
+        if (p->derivative)
+          fetch(p->derivative + row * p->ldd + v * VL, p->ldd, tiles[t].rows, width,
+                p->activation != VL_MULTIPLY);
         tiles[t].plain(p->inner, p->a + row * p->lda, p->lda, p->b + v * VL, p->ldb,
                        p->c + row * p->ldc + v * VL, p->ldc, 0);
         finish(p, row, tiles[t].rows, v * VL, width);
@@ -255,10 +280,12 @@ static void transposed_product(const VLProduct *p) {
       long depth = p->inner - k < KC ? p->inner - k : KC, row = 0;
       FOR(t, TILE_COUNT) {
         if (tiles[t].width != width) continue;
-        for (; row + tiles[t].rows <= p->rows; row += tiles[t].rows)
+        for (; row + tiles[t].rows <= p->rows; row += tiles[t].rows) {
+          fetch(p->c + row * p->ldc + v * VL, p->ldc, tiles[t].rows, width, 1);
           tiles[t].transposed(depth, p->a + k * p->lda + row, p->lda,
                               p->b + k * p->ldb + v * VL, p->ldb,
                               p->c + row * p->ldc + v * VL, p->ldc, p->accumulate || k > 0);
+        }
       }
       k += KC;
     } while (k < p->inner);
@@ -270,12 +297,33 @@ static void transposed_product(const VLProduct *p) {
     }
 }
 
-// y = x^T in blocks of 16 x 16; columns beyond `rows` of y up to the next multiple of 16 become zero.
+#if VL == 16
+#define LOW_HALVES 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23
+#define HIGH_HALVES 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31
+#elif VL == 8
+#define LOW_HALVES 0, 8, 1, 9, 2, 10, 3, 11
+#define HIGH_HALVES 4, 12, 5, 13, 6, 14, 7, 15
+#else
+#define LOW_HALVES 0, 4, 1, 5
+#define HIGH_HALVES 2, 6, 3, 7
+#endif
+
+// y = x^T in blocks of VL x VL, interleaved log2(VL) times; columns of y beyond `rows`, up to the next
+// multiple of 16, become zero.
 static void transpose(long rows, long cols, const float *x, long ldx, float *y, long ldy) {
-  for (long r = 0; r < rows; r += 16)
-    for (long c = 0; c < cols; c += 16)
-      for (long j = c; j < cols && j < c + 16; j++)
-        FOR(i, 16) y[j * ldy + r + i] = r + i < rows ? x[(r + i) * ldx + j] : 0.0f;
+  for (long r = 0; r < padded(rows); r += VL)
+    for (long c = 0; c < cols; c += VL) {
+      vf block[VL], next[VL];
+      UNROLLED(i, VL) block[i] = r + i < rows ? load(x + (r + i) * ldx + c) : (vf){0};
+      for (int half = 1; half < VL; half *= 2) {
+        UNROLLED(i, VL / 2) {
+          next[2 * i] = __builtin_shufflevector(block[i], block[i + VL / 2], LOW_HALVES);
+          next[2 * i + 1] = __builtin_shufflevector(block[i], block[i + VL / 2], HIGH_HALVES);
+        }
+        UNROLLED(i, VL) block[i] = next[i];
+      }
+      UNROLLED(i, VL) if (c + i < cols) store(y + (c + i) * ldy + r, block[i]);
+    }
 }
 
 // ---- Elementwise work and reductions --------------------------------------------------------------

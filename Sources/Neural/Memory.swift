@@ -241,8 +241,9 @@ public struct Kernels: @unchecked Sendable {
     return product
   }
 
-  /// y = x^T.
+  /// y = x^T; x must own its padding, since whole blocks are read.
   func transpose(_ x: Matrix, into y: Matrix) {
+    precondition(x.ownsPadding)
     precondition(x.rows == y.columns && x.columns == y.rows && y.ownsPadding)
     table.pointee.transpose(x.rows, x.columns, x.pointer, x.stride, y.pointer, y.stride)
   }

@@ -43,6 +43,10 @@ struct BenchTrain: ParsableCommand {
       ("isa", "\"\(report.isa)\"", report.isa),
       ("stepsPerSecond", "\(report.stepsPerSecond)", shown(report.stepsPerSecond)),
       ("stepsPerCPUSecond", "\(report.stepsPerCPUSecond)", shown(report.stepsPerCPUSecond)),
+      (
+        "bestStepsPerCPUSecond", "\(report.bestStepsPerCPUSecond)",
+        shown(report.bestStepsPerCPUSecond)
+      ),
       ("msPerStep", "\(report.msPerStep)", shown(report.msPerStep)),
       ("gflops", "\(report.gflops)", shown(report.gflops)),
       ("gflopsPeak", "\(report.gflopsPeak)", shown(report.gflopsPeak)),
