@@ -7,5 +7,6 @@ public let roadRSUAlgorithms: [Algorithm<RoadRSUEnvironment>] = [
   RoadGreedy.algorithm,
   RoadRandom.algorithm,
   RoadRTD.algorithm,
+  RoadDisDQN.algorithm,
   RoadMyopicOptimum.algorithm,
 ]

@@ -336,8 +336,8 @@ final class HybridSAC {
 
   private func fillCriticInput(_ states: Matrix, action: (Int) -> Double) {
     let continuous = settings.continuous
+    criticInput.slice(columns: 0..<settings.observation).copy(from: states)
     for b in 0..<states.rows {
-      for i in 0..<settings.observation { criticInput[b, i] = states[b, i] }
       for k in 0..<continuous {
         criticInput[b, settings.observation + k] = Float(action(b * continuous + k))
       }
