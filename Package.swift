@@ -48,12 +48,14 @@ let package = Package(
       dependencies: [
         "Experiments", "Algorithms", "Neural", "Simulation", "TraceImport", "Trace", "Support",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        .product(name: "Subprocess", package: "swift-subprocess"),
         .product(name: "Logging", package: "swift-log"),
       ]),
 
     .testTarget(name: "SupportTests", dependencies: ["Support"]),
     .testTarget(name: "TraceTests", dependencies: ["Trace", "Support"]),
-    .testTarget(name: "TraceImportTests", dependencies: ["TraceImport", "Trace", "Support"]),
+    .testTarget(
+      name: "TraceImportTests", dependencies: ["TraceImport", "Trace", "Support", "CZlib"]),
     .testTarget(name: "SimulationTests", dependencies: ["Simulation", "Trace", "Support"]),
     .testTarget(name: "NeuralTests", dependencies: ["Neural", "CKernels", "Support"]),
     .testTarget(

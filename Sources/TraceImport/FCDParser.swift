@@ -16,6 +16,9 @@ final class FCDParser {
   private let types: [[UInt8]]
   private var context: xmlParserCtxtPtr?
   private var failure: (any Error)?
+  /// At the end of a truncated input libxml2 reports half a tag as an element: then the parser goes on, so that
+  /// the truncation is what is reported.
+  private var isFinishing = false
   /// Bytes given to the parser so far.
   private(set) var bytesFed = 0
 
@@ -102,9 +105,10 @@ final class FCDParser {
       throw InputError(
         "is empty", file: name, advice: "Check that SUMO wrote it (sumo --fcd-output FILE)")
     }
+    isFinishing = true
     let status = xmlParseChunk(context, nil, 0, 1)
-    if let failure, !(failure is Finished) { throw failure }
     if status != 0 { throw syntaxError() }
+    if let failure, !(failure is Finished) { throw failure }
   }
 
   /// What is known about where reading stopped, for errors from below (a damaged gzip file).
@@ -374,17 +378,19 @@ final class FCDParser {
         failure = error
       }
     }
-    xmlStopParser(context)
+    if !isFinishing { xmlStopParser(context) }
   }
 
   fileprivate func start(
     _ element: UnsafePointer<xmlChar>, _ count: Int,
     _ attributes: UnsafeMutablePointer<UnsafePointer<xmlChar>?>?
   ) {
+    guard failure == nil else { return }
     do { try begin(element, count, attributes) } catch { fail(error) }
   }
 
   fileprivate func stop() {
+    guard failure == nil else { return }
     do { try end() } catch { fail(error) }
   }
 

@@ -42,6 +42,11 @@ public struct ImportOptions: Sendable {
   public var coordinates = Coordinates.auto
 
   public init() {}
+
+  /// A time as seconds, from `12.3`, `HH:MM:SS` or `D:HH:MM:SS`; nil for anything else.
+  public static func time(_ text: String) -> Double? {
+    Array(text.utf8).withUnsafeBytes { DecimalText.time($0) }
+  }
 }
 
 /// What an import read and kept.

@@ -6,5 +6,9 @@ struct VECLabCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "veclab",
     abstract: "Trace-driven batch experiments for vehicular edge computing.",
-    subcommands: [Bench.self])
+    subcommands: [
+      Import.self,
+      Inspect.self,
+      Bench.self,
+    ])
 }

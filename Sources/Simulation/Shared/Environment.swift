@@ -16,6 +16,30 @@ public protocol EpisodeMetrics<Outcome>: Sendable {
   mutating func add(_ outcome: Outcome)
   /// The episode's values, one for each column.
   var fields: [CSVField] { get }
+  /// Further tables of the episode's measures; none by default.
+  static var tables: [EpisodeTable<Self>] { get }
+}
+
+extension EpisodeMetrics {
+  public static var tables: [EpisodeTable<Self>] { [] }
+}
+
+/// A table of an episode's measures with as many rows as the model needs (one for each queue, say).
+public struct EpisodeTable<Metrics>: Sendable {
+  /// File name, e.g. `backlogs.csv`.
+  public let file: String
+  /// Columns after `episode` and `phase`, which the run puts in front.
+  public let columns: [String]
+  /// The rows of one episode.
+  public let rows: @Sendable (Metrics) -> [[CSVField]]
+
+  public init(
+    file: String, columns: [String], rows: @escaping @Sendable (Metrics) -> [[CSVField]]
+  ) {
+    self.file = file
+    self.columns = columns
+    self.rows = rows
+  }
 }
 
 /// A table that records every outcome, so that anybody can recompute the equations from it.
