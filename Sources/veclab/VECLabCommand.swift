@@ -10,6 +10,14 @@ struct VECLabCommand: AsyncParsableCommand {
       Import.self,
       Inspect.self,
       DNN.self,
+      PlanCommand.self,
+      Run.self,
+      Status.self,
+      Worker.self,
+      Submit.self,
+      FiguresCommand.self,
+      Evaluate.self,
+      AlgorithmsCommand.self,
       Bench.self,
     ])
 }
