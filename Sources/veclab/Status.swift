@@ -4,7 +4,7 @@ import Foundation
 import Support
 
 /// `veclab status`: where a sweep stands, seen from anywhere.
-struct Status: ParsableCommand {
+struct Status: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Show what is done, running, waiting and failed.",
     discussion: """
@@ -29,29 +29,32 @@ struct Status: ParsableCommand {
   @Flag(help: "Print JSON: an object, or with several experiments an object a line.")
   var json = false
 
-  func run() throws {
+  func run() async throws {
     var sweeps = try folders().map { folder in
       try SweepStatus(
         ledger: RunLedger(folder: folder), entries: SweepIndex.latest(folder: folder))
     }
     while true {
       for index in sweeps.indices { try sweeps[index].refresh() }
-      show(sweeps)
+      await show(sweeps)
       if !watch || sweeps.allSatisfy(\.isSettled) { return }
-      Thread.sleep(forTimeInterval: 2)
+      try await Task.sleep(for: .seconds(2))
     }
   }
 
-  private func show(_ sweeps: [SweepStatus]) {
+  private func show(_ sweeps: [SweepStatus]) async {
     var text = watch && !json && isatty(1) == 1 ? "\u{1B}[H\u{1B}[2J" : ""
     for sweep in sweeps {
+      let cluster = await SlurmJobs.states(folder: sweep.ledger.folder)
       if json {
         var members = sweep.json.objectValue ?? [:]
         members["folder"] = .text(sweep.ledger.folder)
+        members["slurm"] = cluster.map { .text($0) } ?? .null
         let value = JSONValue.object(members)
         text += sweeps.count == 1 && !watch ? value.readable : value.canonical + "\n"
       } else {
         text += "\(sweep.ledger.folder): \(sweep.report)"
+        if let cluster { text += "tasks in Slurm: \(cluster)\n" }
       }
     }
     FileHandle.standardOutput.write(Data(text.utf8))

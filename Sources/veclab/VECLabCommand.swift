@@ -13,6 +13,7 @@ struct VECLabCommand: AsyncParsableCommand {
       Run.self,
       Status.self,
       Worker.self,
+      Submit.self,
       FiguresCommand.self,
       Evaluate.self,
       AlgorithmsCommand.self,

@@ -167,9 +167,8 @@ final class RunAttempt: RunContext, Sendable {
     facts["attempt"] = .integer(number)
     if let progress = pulse.heartbeat.progress {
       facts["episodes"] = .integer(progress.episodes)
-      facts["episodesOfThisAttempt"] = .integer(progress.episode - pulse.heartbeat.firstEpisode)
-      facts["secondsOfThoseEpisodes"] = .number(
-        pulse.lastReport - start - pulse.heartbeat.firstElapsed)
+      facts["episodesOfThisAttempt"] = .integer(
+        progress.episode - pulse.heartbeat.firstEpisode + 1)
     }
     if let origin = pulse.resumedFrom { facts["resumedFrom"] = .text(origin) }
     if pulse.checkpointFailures > 0 {
