@@ -26,7 +26,7 @@ import Testing
     try Files.makeFolder(context.folder)
     return try executeRun(
       run, sources: RunSources(experimentFolder: place.results + "/test"), context: context,
-      models: Toy.models)
+      models: ToyModel.models)
   }
 
   @Test func evaluatesWithoutTraining() throws {
@@ -205,7 +205,7 @@ import Testing
       try evaluatePolicy(
         runFolder: folder, tracePath: place.path("small.fcd.xml"),
         settings: settings.map { try PointFilter($0, option: "--parameters") },
-        episodes: episodes, isRecording: true, output: place.path(output), models: Toy.models)
+        episodes: episodes, isRecording: true, output: place.path(output), models: ToyModel.models)
     }
     try evaluate([], to: "same")
     #expect(
@@ -239,7 +239,7 @@ import Testing
         try evaluatePolicy(
           runFolder: "\(place.results)/test/runs/\(still.runs[0].specification.id)/result",
           tracePath: place.path("small.fcd.xml"), settings: [], episodes: nil, isRecording: false,
-          output: place.path("none"), models: Toy.models)
+          output: place.path("none"), models: ToyModel.models)
       }.hasSuffix(
         "/result: has no policy.bin: 'zero' does not learn. Put the trace into an "
           + "experiment file and run it."))

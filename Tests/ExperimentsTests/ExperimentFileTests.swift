@@ -9,7 +9,7 @@ import Testing
 
   static func read(_ text: String, profile: String? = nil) -> String {
     sentence {
-      _ = try Experiment(text: text, file: "x.yaml", profile: profile, models: Toy.models)
+      _ = try Experiment(text: text, file: "x.yaml", profile: profile, models: ToyModel.models)
     }
   }
 
@@ -331,10 +331,10 @@ import Testing
       ExperimentFileTests.read(String(repeating: "# padding\n", count: 200_000))
         == "x.yaml: is larger than 1048576 bytes. An experiment file holds a description, no data.")
     #expect(
-      sentence { _ = try Experiment(path: "/dev/zero", models: Toy.models) }
+      sentence { _ = try Experiment(path: "/dev/zero", models: ToyModel.models) }
         == "/dev/zero: is larger than 1048576 bytes.")
     #expect(
-      sentence { _ = try Experiment(path: "/nowhere/x.yaml", models: Toy.models) }
+      sentence { _ = try Experiment(path: "/nowhere/x.yaml", models: ToyModel.models) }
         == "/nowhere/x.yaml: cannot open: No such file or directory. Check the path.")
   }
 
@@ -357,7 +357,7 @@ import Testing
         + "default is 3.")
     let experiment = try Experiment(
       text: ExperimentFileTests.head + "parameters: {algorithm: learner, clip: none}\n",
-      file: "x.yaml", models: Toy.models)
+      file: "x.yaml", models: ToyModel.models)
     #expect(experiment.parameters[1].value == .text("none"))
   }
 
@@ -365,7 +365,7 @@ import Testing
     let experiment = try Experiment(
       text: ExperimentFileTests.head
         + "parameters: {algorithm: zero}\nlimits: {time: 1.5h, memory: 2GiB}\n",
-      file: "x.yaml", models: Toy.models)
+      file: "x.yaml", models: ToyModel.models)
     #expect(experiment.limits == RunLimits(time: 5400, memory: 2048))
   }
 
@@ -378,6 +378,37 @@ import Testing
         #expect(Set(keys).isDisjoint(with: AnyModel.selectors + ["checkpointEvery"]))
       }
       #expect(Set(model.algorithms.map(\.name)).count == model.algorithms.count)
+    }
+  }
+}
+
+/// The files that the project ships.
+@Suite struct ShippedExperimentTests {
+  static let folder: String = {
+    let parts = #filePath.split(separator: "/").dropLast(3)
+    return "/" + parts.joined(separator: "/") + "/Experiments"
+  }()
+
+  static func files(in folder: String) throws -> [String] {
+    try Files.list(folder).flatMap { name -> [String] in
+      let path = "\(folder)/\(name)"
+      if Files.isFolder(path) { return try files(in: path) }
+      return name.hasSuffix(".yaml") ? [path] : []
+    }
+  }
+
+  @Test func everyFileIsValidInEveryProfile() throws {
+    let files = try ShippedExperimentTests.files(in: ShippedExperimentTests.folder)
+    #expect(files.count >= 6)
+    var names: Set<String> = []
+    for file in files {
+      let experiment = try Experiment(path: file)
+      #expect(names.insert(experiment.name).inserted, "\(file)")
+      #expect(!experiment.figures.isEmpty, "\(file)")
+      for trace in experiment.traces { #expect(Files.exists(trace.path), "\(file)") }
+      for profile in experiment.profiles {
+        #expect(try Experiment(path: file, profile: profile).profile == profile, "\(file)")
+      }
     }
   }
 }

@@ -7,7 +7,7 @@ import Testing
 @Suite struct GridTests {
   static func points(_ grid: String, parameters: String = "") throws -> [String] {
     let text = ExperimentFileTests.head + parameters + "grid: " + grid + "\n"
-    return try Experiment(text: text, file: "x.yaml", models: Toy.models).points.map { point in
+    return try Experiment(text: text, file: "x.yaml", models: ToyModel.models).points.map { point in
       point.settings.map { "\($0.key)=\($0.value.text)" }.joined(separator: " ")
     }
   }
@@ -86,12 +86,13 @@ import Testing
           quick: {parameters: {V: 6}, grid: {product: {clients: [2]}, seeds: 1}}
           one: {grid: {product: {seed: [9]}}}
         """
-    let paper = try Experiment(text: text, file: "x.yaml", models: Toy.models)
+    let paper = try Experiment(text: text, file: "x.yaml", models: ToyModel.models)
     #expect(paper.profile == "paper" && paper.points.count == 20)
-    let quick = try Experiment(text: text, file: "x.yaml", profile: "quick", models: Toy.models)
+    let quick = try Experiment(
+      text: text, file: "x.yaml", profile: "quick", models: ToyModel.models)
     #expect(quick.points.count == 2)
     #expect(quick.parameters.map { $0.value } == [.number(6), .integer(7)])
-    let one = try Experiment(text: text, file: "x.yaml", profile: "one", models: Toy.models)
+    let one = try Experiment(text: text, file: "x.yaml", profile: "one", models: ToyModel.models)
     #expect(one.points.count == 4)
     #expect(one.points.allSatisfy { $0["seed"]?.value == .integer(9) })
   }

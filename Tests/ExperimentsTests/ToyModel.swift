@@ -171,7 +171,7 @@ struct ToyLearner: Agent {
   }
 }
 
-enum Toy {
+enum ToyModel {
   static let algorithms: [Algorithm<ToyEnvironment>] = [
     Algorithm(name: "zero", version: 1, summary: "Decides 0.") { _, _, _, _ in
       ToyConstant(decision: 0)

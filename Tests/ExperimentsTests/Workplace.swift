@@ -40,7 +40,7 @@ final class Workplace {
   ) throws -> Experiment {
     let head = "experiment: test\nmodel: toy\ntrace: \(trace)\n"
     return try Experiment(
-      path: write("test.yaml", head + body), profile: profile, models: Toy.models)
+      path: write("test.yaml", head + body), profile: profile, models: ToyModel.models)
   }
 
   var results: String { path("Results") }
@@ -59,7 +59,7 @@ final class Workplace {
       let result = "\(experimentFolder)/runs/\(run.specification.id)/result"
       try Files.makeFolder(result)
       let context = MemoryContext(folder: result)
-      let end = try executeRun(run, sources: sources, context: context, models: Toy.models)
+      let end = try executeRun(run, sources: sources, context: context, models: ToyModel.models)
       guard end == .finished else { throw InputError("did not finish") }
       try Files.writeAtomically("{}", to: result + "/manifest.json")
     }
@@ -93,4 +93,13 @@ func sentence(_ body: () throws -> Void) -> String {
   } catch {
     return "\(error)"
   }
+}
+
+/// Published results as they lie under `Results/<experiment>/runs`, taken on trust.
+struct ResultFolders: RunStore {
+  let experimentFolder: String
+
+  func isComplete(_ run: String) -> Bool { Files.exists(resultFolder(run) + "/manifest.json") }
+  func resultFolder(_ run: String) -> String { "\(experimentFolder)/runs/\(run)/result" }
+  func verify(_ run: String) throws {}
 }
