@@ -209,8 +209,8 @@ private func rows(_ matrix: Matrix) -> [[Double]] {
       (0..<batch.size).reduce(0.0) { sum, b in
         sum
           - naive.value(
-            states[b], allowed: batch.allowed[b], noise: sampleNoise(b), actor: actor, critics: critics)
-          / Double(batch.size)
+            states[b], allowed: batch.allowed[b], noise: sampleNoise(b), actor: actor,
+            critics: critics) / Double(batch.size)
       }
     }
     #expect(abs(result.loss - actorLoss(actor)) <= 1e-4 * max(1, abs(result.loss)))

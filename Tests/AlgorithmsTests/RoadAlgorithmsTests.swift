@@ -249,6 +249,7 @@ private func relativeError(_ a: Double, _ b: Double) -> Double {
     let reo = try agent("reo", environment)
     let greedy = try agent("gbs", environment)
     let blind = try agent("gbs", environment, ["queueBlind": .flag(true)])
+    let diverted = try agent("reo", environment, ["target": .text("diverted")])
     environment.beginEpisode(0, phase: .eval)
     var blindDiffers = 0
     while let situation = environment.situation {
@@ -265,6 +266,8 @@ private func relativeError(_ a: Double, _ b: Double) -> Double {
           == (nearest.map {
             RoadDecision(cut: 0, rsu: $0.rsu, vehicleFrequency: 3e9, rsuFrequency: 7e9)
           } ?? model.local(situation)))
+      #expect(
+        try decision(diverted).rsu == situation.diverted.map { situation.links[$0].rsu } ?? 0)
       let greedyDecision = try decision(greedy)
       #expect(greedyDecision.vehicleFrequency == 3e9 && greedyDecision.rsuFrequency == 7e9)
       let least = (0...layers).map {

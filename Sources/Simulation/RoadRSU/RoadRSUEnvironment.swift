@@ -8,7 +8,7 @@ public import Trace
 /// sees the queues that the former ones left. A rate holds from the decision on until the data are sent, even
 /// if the vehicle leaves the RSU's range meanwhile.
 public struct RoadRSUEnvironment: Environment {
-  public static let modelName = "roadRSU"
+  public static let modelName = "road-rsu"
 
   public let model: RoadModel
   public let axis: RoadAxis
