@@ -17,10 +17,13 @@ public struct EpisodeWindows: Sendable {
   /// Windows with at least `vehicles` qualifying vehicles that end in the first `trainShare` of the trace's
   /// time (training), or start in the rest (evaluation); none crosses the split.
   ///
+  /// - Parameters:
+  ///   - place: Where vehicles qualify, `key` the parameters that say how many, `advice` what would help: for
+  ///     the error.
   /// - Throws: `InputError` if there is none of either, with the most vehicles that a window has.
   init(
     qualifying: QualifyingWindows, trace: TraceFile, vehicles: Int, trainShare: Double,
-    coverage: Double
+    place: String, key: String, advice: String
   ) throws {
     let first = trace.header.firstTime
     let split = first + trainShare * (trace.header.lastTime - first)
@@ -43,12 +46,10 @@ public struct EpisodeWindows: Sendable {
             advice: "Take fewer slots, another trainShare or a longer trace")
         }
         throw InputError(
-          "no window of the \(name) part has \(vehicles) vehicles within "
-            + "\(CSVWriter.text(of: coverage)) m of the RSU in all \(qualifying.slots) slots; "
+          "no window of the \(name) part has \(vehicles) vehicles \(place) in all "
+            + "\(qualifying.slots) slots; "
             + "the best one, from \(CSVWriter.text(of: best.startTime)) s, has \(best.vehicles)",
-          file: trace.path, key: "clients + serviceVehicles", value: "\(vehicles)",
-          advice: "Fewer vehicles, fewer slots, a larger coverage, another place of the RSU "
-            + "(see 'veclab inspect') or a trace with more traffic would help")
+          file: trace.path, key: key, value: "\(vehicles)", advice: advice)
       }
       chosen.append(fit)
     }
