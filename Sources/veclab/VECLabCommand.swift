@@ -6,5 +6,18 @@ struct VECLabCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "veclab",
     abstract: "Trace-driven batch experiments for vehicular edge computing.",
-    subcommands: [Bench.self])
+    subcommands: [
+      Import.self,
+      Inspect.self,
+      DNN.self,
+      PlanCommand.self,
+      Run.self,
+      Status.self,
+      Worker.self,
+      Submit.self,
+      FiguresCommand.self,
+      Evaluate.self,
+      AlgorithmsCommand.self,
+      Bench.self,
+    ])
 }

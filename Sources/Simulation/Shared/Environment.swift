@@ -16,6 +16,30 @@ public protocol EpisodeMetrics<Outcome>: Sendable {
   mutating func add(_ outcome: Outcome)
   /// The episode's values, one for each column.
   var fields: [CSVField] { get }
+  /// Further tables of the episode's measures; none by default.
+  static var tables: [EpisodeTable<Self>] { get }
+}
+
+extension EpisodeMetrics {
+  public static var tables: [EpisodeTable<Self>] { [] }
+}
+
+/// A table of an episode's measures with as many rows as the model needs (one for each queue, say).
+public struct EpisodeTable<Metrics>: Sendable {
+  /// File name, e.g. `backlogs.csv`.
+  public let file: String
+  /// Columns after `episode` and `phase`, which the run puts in front.
+  public let columns: [String]
+  /// The rows of one episode.
+  public let rows: @Sendable (Metrics) -> [[CSVField]]
+
+  public init(
+    file: String, columns: [String], rows: @escaping @Sendable (Metrics) -> [[CSVField]]
+  ) {
+    self.file = file
+    self.columns = columns
+    self.rows = rows
+  }
 }
 
 /// A table that records every outcome, so that anybody can recompute the equations from it.
@@ -56,7 +80,7 @@ public struct ScenarioSources: Sendable {
 /// A decision is asked for once a slot (all clients at once) in the single-RSU model and once a task in the
 /// model of the road. The loop is the same: while the episode is not over, show the agent the situation, apply
 /// its decision, hand the outcome to the metrics, the logs and, in training, the agent.
-public protocol Environment<Situation, Decision, Outcome> {
+public protocol Environment<Situation, Decision, Outcome>: SendableMetatype {
   /// What an agent may look at when it must decide.
   associatedtype Situation
   associatedtype Decision
@@ -66,6 +90,8 @@ public protocol Environment<Situation, Decision, Outcome> {
 
   /// Name in experiment files.
   static var modelName: String { get }
+  /// Raised whenever a change of the model alters results; part of every run's identity.
+  static var version: Int { get }
   /// Every parameter of the model.
   static var parameters: [Parameter] { get }
   /// Names of the DNN profiles that a set of parameters uses.
@@ -94,4 +120,8 @@ public protocol Environment<Situation, Decision, Outcome> {
   var situation: Situation? { get }
   /// Carries out a decision and moves on.
   mutating func apply(_ decision: Decision) throws -> Outcome
+}
+
+extension Environment {
+  public static var version: Int { 1 }
 }

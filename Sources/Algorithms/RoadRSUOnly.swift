@@ -1,0 +1,32 @@
+internal import Simulation
+internal import Support
+
+/// REO, RSU executing only (P2 IV-B): all layers at the nearest RSU at its greatest frequency.
+///
+/// A vehicle out of every RSU's range runs the task itself at its greatest frequency.
+struct RoadRSUOnly: Agent {
+  typealias Model = RoadRSUEnvironment
+  private let model: RoadModel
+  private let target: RSUTarget
+
+  init(model: RoadModel, target: RSUTarget) {
+    self.model = model
+    self.target = target
+  }
+
+  func decide(_ situation: RoadSituation, phase: Phase) -> RoadDecision {
+    guard let link = target.link(in: situation) else { return model.local(situation) }
+    return RoadDecision(
+      cut: 0, rsu: link.rsu,
+      vehicleFrequency: model.constants.vehicleFrequency,
+      rsuFrequency: model.constants.rsuFrequency)
+  }
+
+  static let algorithm = Algorithm<RoadRSUEnvironment>(
+    name: "reo", version: 1,
+    summary: "RSU executing only: every task whole to the nearest RSU at the greatest frequency.",
+    parameters: [RSUTarget.parameter]
+  ) { environment, parameters, _, _ in
+    RoadRSUOnly(model: environment.model, target: RSUTarget(parameters))
+  }
+}

@@ -1,0 +1,75 @@
+import Glibc
+import Support
+
+/// A file that gets its name only when it is whole.
+///
+/// Where the file system can (`O_TMPFILE`), it has no name at all until then, so that not even `kill -9`
+/// leaves anything behind. Elsewhere it has a temporary name, which is removed on an error.
+final class StagedFile {
+  let path: String
+  private let temporary: String
+  private var descriptor: Int32
+  private var isNamed = false
+
+  init(path: String) throws {
+    self.path = path
+    if Files.isFolder(path) {
+      throw InputError(
+        "is a folder", file: path, advice: "Give the name of the file to write in it")
+    }
+    temporary = "\(path).\(getpid()).tmp"
+    // __O_TMPFILE of Linux, which is a macro that Swift does not import.
+    descriptor = open(
+      Files.folder(of: path), 0o20_000_000 | O_DIRECTORY | O_RDWR | O_CLOEXEC, 0o666)
+    if descriptor >= 0, access("/proc/self/fd/\(descriptor)", F_OK) != 0 {
+      close(descriptor)
+      descriptor = -1
+    }
+    if descriptor < 0 {
+      descriptor = open(temporary, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0o666)
+      guard descriptor >= 0 else { throw Files.failure("create", path) }
+      isNamed = true
+    }
+  }
+
+  deinit { discard() }
+
+  func append(_ bytes: UnsafeRawBufferPointer) throws {
+    try Files.writeAll(bytes, to: descriptor, path: path)
+  }
+
+  /// Writes over the first bytes of the file.
+  func overwriteStart(_ bytes: [UInt8]) throws {
+    guard lseek(descriptor, 0, SEEK_SET) == 0 else { throw Files.failure("write", path) }
+    try bytes.withUnsafeBytes { try append($0) }
+  }
+
+  /// Flushes the file and gives it its name, replacing what had that name before.
+  func publish() throws {
+    guard fsync(descriptor) == 0 else { throw Files.failure("flush", path) }
+    if !isNamed {
+      unlink(temporary)
+      let source = "/proc/self/fd/\(descriptor)"
+      guard linkat(AT_FDCWD, source, AT_FDCWD, temporary, AT_SYMLINK_FOLLOW) == 0 else {
+        throw Files.failure("name", path)
+      }
+      isNamed = true
+    }
+    guard rename(temporary, path) == 0 else { throw Files.failure("rename to", path) }
+    isNamed = false
+    discard()
+    try Files.synchroniseFolder(Files.folder(of: path))
+  }
+
+  /// Closes the file and leaves nothing behind; harmless after `publish`.
+  func discard() {
+    if isNamed {
+      unlink(temporary)
+      isNamed = false
+    }
+    if descriptor >= 0 {
+      close(descriptor)
+      descriptor = -1
+    }
+  }
+}

@@ -1,0 +1,128 @@
+import Support
+
+/// Writes a trace file step by step; memory does not depend on the length of the trace.
+///
+/// The file appears under its name only at `finish`; without it, or after an error, nothing is left behind.
+public final class TraceWriter {
+  /// Ids of the vehicles written so far.
+  public var names = VehicleNames()
+  /// Must be set before `finish`.
+  public var projection = TraceProjection.none
+  public private(set) var steps = 0
+  public private(set) var rows = 0
+  private let file: StagedFile
+  private var firstTime = Double.nan
+  private var lastTime = -Double.infinity
+  private var fileBytes = TraceFormat.headerBytes
+  private var stepTable: [UInt64] = []
+  private var blockRows: [TraceRow] = []
+  private var stepRows = 0
+  private var index: [(offset: Int, bytes: Int, digest: String)] = []
+
+  public init(path: String) throws {
+    file = try StagedFile(path: path)
+    let empty = [UInt8](repeating: 0, count: TraceFormat.headerBytes)
+    try empty.withUnsafeBytes { try file.append($0) }
+  }
+
+  /// Begins a step; its time must be later than the last step's.
+  public func beginStep(time: Double) throws {
+    guard time.isFinite, time > lastTime else {
+      throw InputError(
+        "step at \(time) s does not come after the step at \(lastTime) s", file: file.path)
+    }
+    try endStep()
+    if steps == 0 { firstTime = time }
+    lastTime = time
+    steps += 1
+    stepTable.append(time.bitPattern)
+  }
+
+  /// Adds a vehicle to the step; its index must come from `names`.
+  public func add(_ row: TraceRow) {
+    precondition(steps > 0, "a row before the first step")
+    precondition(row.vehicle >= 0 && row.vehicle < names.count, "a row of an unnamed vehicle")
+    precondition(row.x.isFinite && row.y.isFinite, "a row without a position")
+    blockRows.append(row)
+    stepRows += 1
+  }
+
+  /// Writes what is left, then the header, flushes the file and gives it its name.
+  ///
+  /// - Returns: The digest of the content.
+  @discardableResult
+  public func finish() throws -> String {
+    guard steps > 0 else { throw InputError("a trace needs at least one step", file: file.path) }
+    try endStep()
+    if !stepTable.isEmpty { try writeBlock() }
+
+    var tail: [UInt8] = []
+    for entry in index {
+      append(UInt64(entry.offset), to: &tail)
+      append(UInt64(entry.bytes), to: &tail)
+      tail.append(contentsOf: entry.digest.utf8)
+    }
+    var table: [UInt8] = []
+    for start in names.starts { append(UInt64(start), to: &table) }
+    table.append(contentsOf: names.text)
+    while table.count % 8 != 0 { table.append(0) }
+    let namesDigest = SHA256Digest.hex(of: table)
+    let indexOffset = fileBytes
+    try tail.withUnsafeBytes { try file.append($0) }
+    try table.withUnsafeBytes { try file.append($0) }
+
+    let digest = SHA256Digest.hex(
+      of: TraceFormat.contentText(
+        projection: projection, blockDigests: index.map(\.digest), namesDigest: namesDigest))
+    var header = TraceFormat.magic
+    let sizes = [
+      TraceFormat.version, UInt64(indexOffset + tail.count + table.count), UInt64(steps),
+      UInt64(rows), UInt64(names.count), UInt64(index.count), UInt64(indexOffset),
+      UInt64(indexOffset + tail.count), UInt64(table.count), firstTime.bitPattern,
+      lastTime.bitPattern,
+    ]
+    for word in sizes + TraceFormat.words(of: projection) + [0] { append(word, to: &header) }
+    header.append(contentsOf: digest.utf8)
+    header.append(contentsOf: SHA256Digest.hex(of: header).utf8)
+    try file.overwriteStart(header)
+    try file.publish()
+    return digest
+  }
+
+  /// Gives up: nothing is left behind.
+  public func cancel() { file.discard() }
+
+  private func endStep() throws {
+    guard stepTable.count % 2 == 1 else { return }
+    stepTable.append(UInt64(stepRows))
+    rows += stepRows
+    stepRows = 0
+    let bytes = stepTable.count * 8 + blockRows.count * TraceFormat.rowBytes
+    if bytes >= TraceFormat.blockBytes { try writeBlock() }
+  }
+
+  private func writeBlock() throws {
+    var start: [UInt8] = []
+    append(UInt64(stepTable.count / 2), to: &start)
+    append(UInt64(blockRows.count), to: &start)
+    for word in stepTable { append(word, to: &start) }
+    var digest = SHA256Digest()
+    try start.withUnsafeBytes {
+      digest.update($0)
+      try file.append($0)
+    }
+    try blockRows.withUnsafeBytes {
+      digest.update($0)
+      try file.append($0)
+    }
+    let bytes = start.count + blockRows.count * TraceFormat.rowBytes
+    index.append((fileBytes, bytes, digest.finish()))
+    fileBytes += bytes
+    stepTable.removeAll(keepingCapacity: true)
+    blockRows.removeAll(keepingCapacity: true)
+  }
+
+  private func append(_ word: UInt64, to bytes: inout [UInt8]) {
+    withUnsafeBytes(of: word.littleEndian) { bytes.append(contentsOf: $0) }
+  }
+}

@@ -1,0 +1,83 @@
+/// What to keep of the input, and how to read its coordinates.
+public struct ImportOptions: Sendable {
+  public enum Coordinates: String, Sendable, CaseIterable {
+    /// Metres unless the first rows look like longitude and latitude (see `CoordinateDetection`).
+    case auto
+    case metres
+    case geo
+  }
+
+  /// Corners in the coordinates of the input; the border belongs to it.
+  public struct Rectangle: Sendable, Equatable {
+    public var x0, y0, x1, y1: Double
+
+    public init(x0: Double, y0: Double, x1: Double, y1: Double) {
+      self.x0 = min(x0, x1)
+      self.y0 = min(y0, y1)
+      self.x1 = max(x0, x1)
+      self.y1 = max(y0, y1)
+    }
+  }
+
+  /// Centre in the coordinates of the input, radius in metres; the border belongs to it.
+  public struct Circle: Sendable, Equatable {
+    public var x, y, radius: Double
+
+    public init(x: Double, y: Double, radius: Double) {
+      self.x = x
+      self.y = y
+      self.radius = radius
+    }
+  }
+
+  /// First and last time to keep, seconds, both included. Reading stops after the last.
+  public var begin: Double?
+  public var end: Double?
+  public var rectangle: Rectangle?
+  public var circle: Circle?
+  /// Vehicle types to keep; empty: all.
+  public var types: [String] = []
+  /// Keeps only steps whose time is a multiple of this, seconds.
+  public var step: Double?
+  public var coordinates = Coordinates.auto
+
+  public init() {}
+
+  /// A time as seconds, from `12.3`, `HH:MM:SS` or `D:HH:MM:SS`; nil for anything else.
+  public static func time(_ text: String) -> Double? {
+    Array(text.utf8).withUnsafeBytes { DecimalText.time($0) }
+  }
+}
+
+/// What an import read and kept.
+public struct ImportSummary: Sendable, Equatable {
+  /// Steps selected by begin, end and step: all of them are in the trace.
+  public var timesteps = 0
+  /// Those of them that have no vehicle element in the input.
+  public var emptyTimesteps = 0
+  /// Rows kept: vehicle elements in the selected steps that pass the filters of place and type.
+  public var vehicles = 0
+  /// Person and container elements in the selected steps.
+  public var persons = 0
+  public var containers = 0
+  /// Distinct vehicles with at least one row kept.
+  public var ids = 0
+  /// Time of the first and last selected step, seconds.
+  public var firstTime = Double.nan
+  public var lastTime = Double.nan
+  /// Sums over the rows kept, in their order, of the values as they stand in the input (longitude and latitude
+  /// are not projected first); a missing speed counts 0.
+  public var sumX = 0.0
+  public var sumY = 0.0
+  public var sumSpeed = 0.0
+  /// Rows kept that have no speed.
+  public var rowsWithoutSpeed = 0
+  /// Whether the input was longitude and latitude.
+  public var isGeographic = false
+  /// Bytes of XML that were read.
+  public var bytes = 0
+  /// Digest of the content of the trace file.
+  public var digest = ""
+
+  public init() {}
+}

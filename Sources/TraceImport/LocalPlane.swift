@@ -1,0 +1,53 @@
+import Glibc
+
+/// A metric plane around a point of the earth: metres east (x) and north (y) of it.
+///
+/// Transverse Mercator on the WGS84 ellipsoid with the reference's meridian as the central one and scale 1 there
+/// (Krueger's series to the third order): distances are true to 1 in 10,000 within 90 km of that meridian.
+struct LocalPlane {
+  let longitude: Double
+  let latitude: Double
+  private let originNorth: Double
+
+  private static let n = 1 / (2 * 298.257_223_563 - 1)
+  private static let eccentricity = 2 * n.squareRoot() / (1 + n)
+  /// Radius of the circle that is as long as a meridian.
+  private static let radius = 6_378_137 / (1 + n) * (1 + n * n / 4 + n * n * n * n / 64)
+  private static let series = (
+    n / 2 - 2 * n * n / 3 + 5 * n * n * n / 16, 13 * n * n / 48 - 3 * n * n * n / 5,
+    61 * n * n * n / 240
+  )
+
+  /// Degrees.
+  init(longitude: Double, latitude: Double) {
+    self.longitude = longitude
+    self.latitude = latitude
+    originNorth = LocalPlane.coordinates(longitude: 0, latitude: latitude).north
+  }
+
+  func project(longitude: Double, latitude: Double) -> (x: Double, y: Double) {
+    var difference = longitude - self.longitude
+    if difference > 180 { difference -= 360 } else if difference < -180 { difference += 360 }
+    let place = LocalPlane.coordinates(longitude: difference, latitude: latitude)
+    return (place.east, place.north - originNorth)
+  }
+
+  /// Metres east of the central meridian (degrees from it) and north of the equator.
+  private static func coordinates(
+    longitude: Double, latitude: Double
+  ) -> (east: Double, north: Double) {
+    let phi = latitude * .pi / 180
+    let lambda = longitude * .pi / 180
+    let sine = sin(phi)
+    let conformal = sinh(atanh(sine) - eccentricity * atanh(eccentricity * sine))
+    let xi = atan2(conformal, cos(lambda))
+    let eta = atanh(sin(lambda) / (1 + conformal * conformal).squareRoot())
+    var east = eta
+    var north = xi
+    for (order, factor) in [(2.0, series.0), (4.0, series.1), (6.0, series.2)] {
+      east += factor * cos(order * xi) * sinh(order * eta)
+      north += factor * sin(order * xi) * cosh(order * eta)
+    }
+    return (radius * east, radius * north)
+  }
+}

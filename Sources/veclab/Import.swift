@@ -1,0 +1,231 @@
+public import ArgumentParser
+import Foundation
+import Support
+public import TraceImport
+
+struct Import: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Turn SUMO floating-car data into a trace file.",
+    discussion: """
+      Reads the XML of 'sumo --fcd-output', plain or gzip, in one pass; memory does not depend on its length. A \
+      trace file is written only if the whole input is sound: truncated or damaged input is an error that says where.
+
+      Steps: --begin, --end and --step select timesteps; the selected ones are all in the trace, also those \
+      without a vehicle. Reading stops after --end, so that the part before a damage can be imported.
+      Rows: --rect, --circle and --types select vehicles within the steps. Persons and containers are counted \
+      and skipped.
+      Longitude and latitude (--fcd-output.geo) are recognised by the first rows (values in range, and motion \
+      that fits degrees but not metres; without motion, five decimals or more) and projected to metres east and \
+      north of the first vehicle's first point (transverse Mercator). --rect and the centre of --circle are given \
+      in the coordinates of the input.
+
+      --json prints one object: timesteps (the selected ones), emptyTimesteps (those of them without a vehicle \
+      element in the input), vehicles (rows kept), persons and containers (in the selected steps), ids (distinct \
+      vehicles kept), firstTime, lastTime (of the selected steps, s), sumX, sumY, sumSpeed (over the rows kept, of \
+      the values as they stand in the input; a missing speed counts 0), memoryPeakMiB, seconds.
+      """)
+
+  @Argument(
+    help: ArgumentHelp("Floating-car data, or - for standard input.", valueName: "input"))
+  var input: String
+
+  @Option(
+    name: [.short, .customLong("output")],
+    help: ArgumentHelp(
+      "Trace file to write (default: the input's name with the ending .trace, in this folder).",
+      valueName: "file"))
+  var output: String?
+
+  @OptionGroup var selection: ImportSelection
+
+  @Flag(help: "Print the summary as JSON.")
+  var json = false
+
+  func run() throws {
+    let options = try selection.options()
+    let output = output ?? Import.defaultOutput(for: input)
+    let start = ContinuousClock.now
+    let summary = try TraceImporter.importTrace(from: input, to: output, options: options)
+    let duration = ContinuousClock.now - start
+    let seconds =
+      Double(duration.components.seconds) + Double(duration.components.attoseconds) * 1e-18
+    for warning in Import.warnings(summary, options) { printError("Warning: \(warning).") }
+    if json {
+      print(Import.jsonText(summary, seconds: seconds), terminator: "")
+    } else {
+      print(Import.text(summary, output: output, seconds: seconds), terminator: "")
+    }
+  }
+
+  /// `x.fcd.xml.gz` becomes `x.trace` in the working folder.
+  static func defaultOutput(for input: String) -> String {
+    if input == "-" { return "stdin.trace" }
+    var name = Files.name(of: input)
+    for ending in [".gz", ".xml", ".fcd"] where name.hasSuffix(ending) && name != ending {
+      name.removeLast(ending.count)
+    }
+    return name + ".trace"
+  }
+
+  private static func warnings(_ summary: ImportSummary, _ options: ImportOptions) -> [String] {
+    var warnings: [String] = []
+    if summary.vehicles == 0 { warnings.append("no vehicle was kept, the trace is empty") }
+    if summary.rowsWithoutSpeed > 0 {
+      warnings.append(
+        "\(summary.rowsWithoutSpeed) rows have no speed; it will be derived from positions")
+    }
+    if summary.isGeographic && options.coordinates == .auto {
+      warnings.append(
+        "the coordinates were taken for longitude and latitude; if not, use --coordinates metres")
+    }
+    return warnings
+  }
+
+  private static func jsonText(_ summary: ImportSummary, seconds: Double) -> String {
+    JSONValue.object([
+      "timesteps": .integer(summary.timesteps),
+      "emptyTimesteps": .integer(summary.emptyTimesteps),
+      "vehicles": .integer(summary.vehicles),
+      "persons": .integer(summary.persons),
+      "containers": .integer(summary.containers),
+      "ids": .integer(summary.ids),
+      "firstTime": .number(summary.firstTime),
+      "lastTime": .number(summary.lastTime),
+      "sumX": .number(summary.sumX),
+      "sumY": .number(summary.sumY),
+      "sumSpeed": .number(summary.sumSpeed),
+      "memoryPeakMiB": .number(memoryPeakMiB()),
+      "seconds": .number(seconds),
+    ]).readable
+  }
+
+  private static func text(
+    _ summary: ImportSummary, output: String, seconds: Double
+  ) -> String {
+    let rate = Double(summary.bytes) / 1e6 / max(seconds, 1e-9)
+    let skipped =
+      summary.persons + summary.containers == 0
+      ? "" : ", \(summary.persons) persons and \(summary.containers) containers skipped"
+    return """
+      \(output): \(summary.timesteps) timesteps (\(summary.emptyTimesteps) without a vehicle) from \
+      \(summary.firstTime) s to \(summary.lastTime) s
+      \(summary.vehicles) rows of \(summary.ids) vehicles\(skipped)
+      \(summary.isGeographic ? "longitude and latitude, projected to metres" : "metres")
+      \(String(format: "%.2f s, %.0f MB/s of XML, %.0f MiB at most", seconds, rate, memoryPeakMiB()))
+
+      """
+  }
+
+  /// Largest resident memory of this process so far (VmHWM), MiB.
+  ///
+  /// `ru_maxrss` would not do: it survives exec, so it may be that of a large parent.
+  static func memoryPeakMiB() -> Double {
+    guard let status = try? Files.readText("/proc/self/status") else { return .nan }
+    for line in status.split(separator: "\n") where line.hasPrefix("VmHWM:") {
+      let digits = line.filter { $0.isASCII && $0.isNumber }
+      return (Double(digits) ?? .nan) / 1024
+    }
+    return .nan
+  }
+}
+
+/// Options that select a part of floating-car data, for every command that reads it.
+struct ImportSelection: ParsableArguments {
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp("First time to keep, s or HH:MM:SS.", valueName: "time"))
+  var begin: String?
+
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp("Last time to keep (included), s or HH:MM:SS.", valueName: "time"))
+  var end: String?
+
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp("Keep vehicles in this rectangle.", valueName: "x0,y0,x1,y1"))
+  var rect: String?
+
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp(
+      "Keep vehicles in this circle (radius in metres).", valueName: "x,y,radius"))
+  var circle: String?
+
+  @Option(help: ArgumentHelp("Keep vehicles of these types.", valueName: "a,b,.."))
+  var types: String?
+
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp("Keep timesteps that are multiples of this many seconds.", valueName: "s"))
+  var step: String?
+
+  @Option(help: "What x and y are: metres, geo (longitude, latitude) or auto.")
+  var coordinates: ImportOptions.Coordinates = .auto
+
+  func options() throws -> ImportOptions {
+    var options = ImportOptions()
+    options.begin = try ImportSelection.time(begin, "--begin")
+    options.end = try ImportSelection.time(end, "--end")
+    if let begin = options.begin, let end = options.end, begin > end {
+      throw InputError("is after --end", key: "--begin", value: self.begin)
+    }
+    if let rect {
+      let values = try ImportSelection.numbers(rect, count: 4, "--rect", "x0,y0,x1,y1")
+      options.rectangle = .init(x0: values[0], y0: values[1], x1: values[2], y1: values[3])
+    }
+    if let circle {
+      let values = try ImportSelection.numbers(circle, count: 3, "--circle", "x,y,radius")
+      guard values[2] > 0 else {
+        throw InputError("needs a radius above 0", key: "--circle", value: circle)
+      }
+      options.circle = .init(x: values[0], y: values[1], radius: values[2])
+    }
+    if let types {
+      options.types = types.split(separator: ",", omittingEmptySubsequences: false).map(String.init)
+      guard !options.types.contains("") else {
+        throw InputError(
+          "has an empty name", key: "--types", value: types,
+          advice: "Give names with commas between them, like car,bus")
+      }
+    }
+    if let step {
+      let values = try ImportSelection.numbers(step, count: 1, "--step", "seconds")
+      guard values[0] > 0 else {
+        throw InputError("must be above 0", key: "--step", value: step)
+      }
+      options.step = values[0]
+    }
+    options.coordinates = coordinates
+    return options
+  }
+
+  private static func time(_ text: String?, _ option: String) throws -> Double? {
+    guard let text else { return nil }
+    guard let time = ImportOptions.time(text) else {
+      throw InputError(
+        "is no time", key: option, value: text, advice: "Give seconds or HH:MM:SS")
+    }
+    return time
+  }
+
+  /// Numbers with commas between them.
+  static func numbers(
+    _ text: String, count: Int, _ option: String, _ form: String
+  ) throws -> [Double] {
+    let values = text.split(separator: ",", omittingEmptySubsequences: false).map {
+      Double($0.trimmingCharacters(in: .whitespaces)) ?? .nan
+    }
+    guard values.count == count, values.allSatisfy(\.isFinite) else {
+      throw InputError("must be \(form)", key: option, value: text)
+    }
+    return values
+  }
+}
+
+extension ImportOptions.Coordinates: ExpressibleByArgument {}
+
+/// Prints a line on standard error.
+func printError(_ line: String) {
+  FileHandle.standardError.write(Data((line + "\n").utf8))
+}

@@ -1,0 +1,219 @@
+import Foundation
+import Subprocess
+import Support
+import Trace
+
+/// The picture of `veclab inspect`: vehicles in range, qualifying vehicles, dwell times.
+enum InspectPlot {
+  private struct Panel {
+    var title: String
+    var xLabel: String
+    var yLabel: String
+    /// A line, or bars of one width.
+    var points: [(x: Double, y: Double)]
+    var barWidth: Double?
+    /// A dashed horizontal line.
+    var level: Double?
+  }
+
+  // MARK: - SVG
+
+  private static let width = 900.0
+  private static let panelHeight = 260.0
+  private static let left = 70.0
+  private static let right = 20.0
+  private static let top = 40.0
+  private static let bottom = 45.0
+
+  static func svg(_ report: InspectReport) -> String {
+    let panels = panels(of: report)
+    let height = panelHeight * Double(panels.count)
+    var text = """
+      <svg xmlns="http://www.w3.org/2000/svg" width="\(number(width))" height="\(number(height))" \
+      viewBox="0 0 \(number(width)) \(number(height))" font-family="sans-serif" font-size="12">
+      <rect width="100%" height="100%" fill="white"/>
+
+      """
+    for (index, panel) in panels.enumerated() {
+      text += "<g transform=\"translate(0 \(number(panelHeight * Double(index))))\">\n"
+      text += draw(panel)
+      text += "</g>\n"
+    }
+    return text + "</svg>\n"
+  }
+
+  private static func panels(of report: InspectReport) -> [Panel] {
+    let place = String(
+      format: "RSU at (%.1f, %.1f), %.0f m", report.place.x, report.place.y, report.coverage)
+    let (binWidth, bins) = histogram(report.dwells)
+    return [
+      Panel(
+        title: "Vehicles in range (\(place))", xLabel: "time (s)", yLabel: "vehicles",
+        points: zip(report.slotTimes, report.inRange).map { ($0, Double($1)) }),
+      Panel(
+        title: "Qualifying vehicles (windows of \(report.slots) slots of "
+          + "\(number(report.slotLength)) s; dashed: \(report.needed) needed)",
+        xLabel: "start of the window (s)", yLabel: "vehicles",
+        points: report.candidates.map { ($0.startTime, Double($0.vehicles)) },
+        level: Double(report.needed)),
+      Panel(
+        title: "Dwell times", xLabel: "time in range (s)", yLabel: "stays",
+        points: bins.enumerated().map { (Double($0) * binWidth, Double($1)) },
+        barWidth: binWidth),
+    ]
+  }
+
+  /// At most 40 bins of a round width, from 0.
+  private static func histogram(_ values: [Double]) -> (width: Double, counts: [Int]) {
+    guard let largest = values.last, largest > 0 else { return (1, [0]) }
+    let width = roundStep(largest, atMost: 40)
+    var counts = [Int](repeating: 0, count: Int((largest / width).rounded(.down)) + 1)
+    for value in values { counts[Int((value / width).rounded(.down))] += 1 }
+    return (width, counts)
+  }
+
+  /// The least 1, 2 or 5 times a power of ten that divides a span into at most so many parts.
+  private static func roundStep(_ span: Double, atMost parts: Double) -> Double {
+    guard span > 0 else { return 1 }
+    let power = pow(10, (log10(span / parts)).rounded(.down))
+    for factor in [1.0, 2, 5] where span / (factor * power) <= parts { return factor * power }
+    return 10 * power
+  }
+
+  private static func draw(_ panel: Panel) -> String {
+    let plotWidth = width - left - right
+    let plotHeight = panelHeight - top - bottom
+    let firstX = panel.points.first?.x ?? 0
+    let lastX = max((panel.points.last?.x ?? 1) + (panel.barWidth ?? 0), firstX + 1e-9)
+    let highest = max(panel.points.map(\.y).max() ?? 1, panel.level ?? 0, 1)
+    let yStep = max(roundStep(highest, atMost: 5), 1)
+    let lastY = (highest / yStep).rounded(.up) * yStep
+    func px(_ x: Double) -> String {
+      number(left + (x - firstX) / (lastX - firstX) * plotWidth)
+    }
+    func py(_ y: Double) -> String { number(top + plotHeight - y / lastY * plotHeight) }
+
+    var text =
+      "<text x=\"\(number(left))\" y=\"24\" font-size=\"14\">\(escaped(panel.title))</text>\n"
+    var y = 0.0
+    while y <= lastY {
+      text += """
+        <line x1="\(number(left))" y1="\(py(y))" x2="\(number(width - right))" y2="\(py(y))" stroke="#ddd"/>
+        <text x="\(number(left - 8))" y="\(py(y))" dy="4" text-anchor="end">\(number(y))</text>
+
+        """
+      y += yStep
+    }
+    let xStep = roundStep(lastX - firstX, atMost: 10)
+    var tick = (firstX / xStep).rounded(.up)
+    while tick * xStep <= lastX {
+      text += """
+        <text x="\(px(tick * xStep))" y="\(number(top + plotHeight + 18))" text-anchor="middle">\
+        \(number(tick * xStep))</text>
+
+        """
+      tick += 1
+    }
+    text += """
+      <text x="\(number(left + plotWidth / 2))" y="\(number(panelHeight - 8))" text-anchor="middle">\
+      \(escaped(panel.xLabel))</text>
+      <text transform="translate(18 \(number(top + plotHeight / 2))) rotate(-90)" text-anchor="middle">\
+      \(escaped(panel.yLabel))</text>
+
+      """
+    if let barWidth = panel.barWidth {
+      for point in panel.points where point.y > 0 {
+        let barPixels = barWidth / (lastX - firstX) * plotWidth
+        text += """
+          <rect x="\(px(point.x))" y="\(py(point.y))" width="\(number(max(barPixels - 1, 0.5)))" \
+          height="\(number(point.y / lastY * plotHeight))" fill="#1f77b4"/>
+
+          """
+      }
+    } else if !panel.points.isEmpty {
+      let path = panel.points.map { "\(px($0.x)),\(py($0.y))" }.joined(separator: " ")
+      text +=
+        "<polyline points=\"\(path)\" fill=\"none\" stroke=\"#1f77b4\" stroke-width=\"1.5\"/>\n"
+    }
+    if let level = panel.level {
+      text += """
+        <line x1="\(number(left))" y1="\(py(level))" x2="\(number(width - right))" y2="\(py(level))" \
+        stroke="#d62728" stroke-dasharray="6 4"/>
+
+        """
+    }
+    return text + """
+      <rect x="\(number(left))" y="\(number(top))" width="\(number(plotWidth))" \
+      height="\(number(plotHeight))" fill="none" stroke="#444"/>
+
+      """
+  }
+
+  /// At most two decimals.
+  private static func number(_ value: Double) -> String {
+    CSVWriter.text(of: (value * 100).rounded() / 100)
+  }
+
+  private static func escaped(_ text: String) -> String {
+    text.replacing("&", with: "&amp;").replacing("<", with: "&lt;").replacing(">", with: "&gt;")
+  }
+
+  // MARK: - PNG
+
+  private static let program = """
+    import json, os, sys
+    try:
+        import matplotlib
+    except ImportError:
+        sys.exit(42)
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+    report = json.load(sys.stdin)
+    figure, panels = plt.subplots(3, 1, figsize=(9, 8), layout="constrained")
+    in_range = report["vehiclesInRange"]
+    panels[0].plot(in_range["times"], in_range["counts"], lw=1.5)
+    panels[0].set(title="Vehicles in range (RSU at (%.1f, %.1f), %.0f m)"
+                  % (report["rsuX"], report["rsuY"], report["coverage"]),
+                  xlabel="time (s)", ylabel="vehicles")
+    windows = report["qualifyingVehicles"]
+    panels[1].plot(windows["startTimes"], windows["counts"], lw=1.5)
+    panels[1].axhline(report["vehiclesNeeded"], color="tab:red", ls="--")
+    panels[1].set(title="Qualifying vehicles (windows of %d slots of %g s; dashed: %d needed)"
+                  % (report["slots"], report["slotLength"], report["vehiclesNeeded"]),
+                  xlabel="start of the window (s)", ylabel="vehicles")
+    panels[2].hist(report["dwell"]["seconds"], bins=40)
+    panels[2].set(title="Dwell times", xlabel="time in range (s)", ylabel="stays")
+    for panel in panels:
+        panel.set_ylim(bottom=0)
+        panel.grid(alpha=0.3)
+    temporary = "%s.%d.tmp" % (sys.argv[1], os.getpid())
+    try:
+        figure.savefig(temporary, format="png", dpi=110)
+        os.replace(temporary, sys.argv[1])
+    finally:
+        if os.path.exists(temporary):
+            os.remove(temporary)
+    """
+
+  /// Draws the same with matplotlib, of the first Python that has it.
+  static func writePNG(_ report: InspectReport, to path: String) async throws {
+    let advice = "Install matplotlib (apt-get install python3-matplotlib), or ask for a .svg file"
+    // The system's Python is where the package manager puts matplotlib; another may come first in PATH.
+    for python in ["python3", "/usr/bin/python3"] {
+      let result = try await run(
+        .name("env"), arguments: [python, "-B", "-c", program, path],
+        input: .string(report.json.serialised()), output: .string(limit: 1 << 16),
+        error: .string(limit: 1 << 16))
+      switch result.terminationStatus {
+      case .exited(0): return
+      // 42: no matplotlib; 127: no such Python.
+      case .exited(42), .exited(127): continue
+      default:
+        let message = result.standardError.split(separator: "\n").last ?? "no message"
+        throw InputError("cannot be drawn by matplotlib: \(message)", file: path, advice: advice)
+      }
+    }
+    throw InputError(
+      "cannot be drawn: no python3 with matplotlib was found", file: path, advice: advice)
+  }
+}
