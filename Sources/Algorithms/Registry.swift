@@ -11,5 +11,7 @@ public enum Registry {
     Genetic.algorithm,
     CoordinateDescent.algorithm,
     Exact.algorithm,
+    PQMIX.algorithm,
+    MAD2RL.algorithm,
   ]
 }

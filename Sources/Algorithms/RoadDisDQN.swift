@@ -67,7 +67,7 @@ struct RoadDisDQN: Agent {
   /// One store of parameters and targets, one buffer and one scale of rewards for each RSU.
   private let stores: [ParameterStore]
   private var buffers: [TransitionBuffer]
-  private var scales: [RewardScale]
+  private var scales: [RewardStandardisation]
   private let record: MLP.Record
   private let actingRecord: MLP.Record
   private let state: Matrix
@@ -121,7 +121,7 @@ struct RoadDisDQN: Agent {
       repeating: TransitionBuffer(
         capacity: parameters.integer("replayCapacity"), width: 2 * width, indexWidth: 2),
       count: model.rsuCount)
-    scales = Array(repeating: RewardScale(), count: model.rsuCount)
+    scales = Array(repeating: RewardStandardisation(), count: model.rsuCount)
     record = MLP.Record(network, rows: batchSize)
     actingRecord = MLP.Record(network, rows: 1)
     state = Matrix(rows: 1, columns: width)

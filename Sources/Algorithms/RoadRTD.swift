@@ -82,7 +82,7 @@ struct RoadRTD: Agent {
   private let sac: HybridSAC
   private let batch: HybridBatch
   private var buffer: TransitionBuffer
-  private var rewardScale = RewardScale()
+  private var rewardScale = RewardStandardisation()
   private var exploration: RandomStream
   private var replay: RandomStream
 

@@ -19,6 +19,13 @@ public struct CSVWriter: Sendable {
     rows = 0
   }
 
+  /// Goes on with a table of which header and `rows` rows are already written as `bytes`.
+  public init(columns: [String], continuing bytes: [UInt8], rows: Int) {
+    self.columns = columns
+    self.bytes = bytes
+    self.rows = rows
+  }
+
   /// Appends a row; it must have a field for every column.
   public mutating func append(_ fields: [CSVField]) {
     precondition(fields.count == columns.count, "a CSV row needs \(columns.count) fields")

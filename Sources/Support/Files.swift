@@ -6,7 +6,8 @@ public enum Files {
   public static func failure(_ action: String, _ path: String, code: Int32? = nil) -> InputError {
     let code = code ?? errno
     return InputError(
-      "cannot \(action): \(String(cString: strerror(code)))", file: path, advice: advice(for: code))
+      "cannot \(action): \(String(cString: strerror(code)))", file: path, advice: advice(for: code),
+      systemCode: code)
   }
 
   private static func advice(for code: Int32) -> String? {
@@ -20,7 +21,9 @@ public enum Files {
   }
 
   /// The whole content of a file.
-  public static func read(_ path: String) throws -> [UInt8] {
+  ///
+  /// - Parameter limit: a file of more bytes is an error, found without reading it all.
+  public static func read(_ path: String, limit: Int = .max) throws -> [UInt8] {
     let descriptor = open(path, O_RDONLY | O_CLOEXEC)
     guard descriptor >= 0 else { throw failure("open", path) }
     defer { close(descriptor) }
@@ -28,7 +31,7 @@ public enum Files {
     guard fstat(descriptor, &status) == 0 else { throw failure("read", path) }
     if status.st_mode & S_IFMT == S_IFDIR { throw failure("read", path, code: EISDIR) }
     var bytes: [UInt8] = []
-    bytes.reserveCapacity(Int(status.st_size) + 1)
+    bytes.reserveCapacity(min(Int(status.st_size), limit) + 1)
     var chunk = [UInt8](repeating: 0, count: 1 << 16)
     while true {
       let count = Glibc.read(descriptor, &chunk, chunk.count)
@@ -38,6 +41,7 @@ public enum Files {
         throw failure("read", path)
       }
       bytes.append(contentsOf: chunk[0..<count])
+      if bytes.count > limit { throw InputError("is larger than \(limit) bytes", file: path) }
     }
   }
 
@@ -111,14 +115,23 @@ public enum Files {
     guard fsync(descriptor) == 0 || errno == EINVAL else { throw failure("flush", path) }
   }
 
+  /// Writes a file without flushing it, for what is flushed as a whole later.
+  public static func write(_ bytes: [UInt8], to path: String) throws {
+    try write(bytes, to: path, isFlushed: false)
+  }
+
   /// Writes a file and flushes it to the disk before returning.
   public static func writeSynchronised(_ bytes: [UInt8], to path: String) throws {
+    try write(bytes, to: path, isFlushed: true)
+  }
+
+  private static func write(_ bytes: [UInt8], to path: String, isFlushed: Bool) throws {
     let descriptor = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o666)
     guard descriptor >= 0 else { throw failure("create", path) }
     var isOpen = true
     defer { if isOpen { close(descriptor) } }
     try bytes.withUnsafeBytes { try writeAll($0, to: descriptor, path: path) }
-    guard fsync(descriptor) == 0 else { throw failure("flush", path) }
+    guard !isFlushed || fsync(descriptor) == 0 else { throw failure("flush", path) }
     isOpen = false
     guard close(descriptor) == 0 else { throw failure("close", path) }
   }
@@ -155,6 +168,12 @@ public enum Files {
 
   public static func writeAtomically(_ text: String, to path: String) throws {
     try writeAtomically(Array(text.utf8), to: path)
+  }
+
+  /// Gives a folder another name on the same file system; one with something in it is never replaced.
+  public static func moveFolder(_ path: String, to target: String) throws {
+    guard Glibc.rename(path, target) == 0 else { throw failure("rename \(path) to", target) }
+    try synchroniseFolder(folder(of: target))
   }
 
   /// The folder part of a path; `.` when there is none.

@@ -17,10 +17,12 @@ public struct InputError: Error, Equatable, Sendable, CustomStringConvertible {
   public var problem: String
   /// What would help, without a full stop.
   public var advice: String?
+  /// The system's error number when a system call failed, e.g. `ENOSPC`.
+  public var systemCode: Int32?
 
   public init(
     _ problem: String, file: String? = nil, line: Int? = nil, column: Int? = nil,
-    key: String? = nil, value: String? = nil, advice: String? = nil
+    key: String? = nil, value: String? = nil, advice: String? = nil, systemCode: Int32? = nil
   ) {
     self.problem = problem
     self.file = file
@@ -29,6 +31,7 @@ public struct InputError: Error, Equatable, Sendable, CustomStringConvertible {
     self.key = key
     self.value = value
     self.advice = advice
+    self.systemCode = systemCode
   }
 
   public var description: String {
@@ -43,7 +46,7 @@ public struct InputError: Error, Equatable, Sendable, CustomStringConvertible {
     text += problem
     if let value { text += " (got \(InputError.quoted(value)))" }
     text += "."
-    if let advice { text += " \(advice)." }
+    if let advice { text += " \(advice)" + (advice.hasSuffix("?") ? "" : ".") }
     return text
   }
 

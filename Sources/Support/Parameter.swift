@@ -108,7 +108,7 @@ public struct Parameter: Sendable {
 
 extension Parameter.Kind: CustomStringConvertible {
   /// The value converted to this kind, or nil when it does not fit.
-  func accept(_ value: ParameterValue) -> ParameterValue? {
+  public func accept(_ value: ParameterValue) -> ParameterValue? {
     switch (self, value) {
     case (.integer(let range), .integer(let x)): range.contains(x) ? value : nil
     case (.integer(let range), .number(let x)):

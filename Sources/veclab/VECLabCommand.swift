@@ -9,6 +9,15 @@ struct VECLabCommand: AsyncParsableCommand {
     subcommands: [
       Import.self,
       Inspect.self,
+      DNN.self,
+      PlanCommand.self,
+      Run.self,
+      Status.self,
+      Worker.self,
+      Submit.self,
+      FiguresCommand.self,
+      Evaluate.self,
+      AlgorithmsCommand.self,
       Bench.self,
     ])
 }

@@ -80,7 +80,7 @@ public struct ScenarioSources: Sendable {
 /// A decision is asked for once a slot (all clients at once) in the single-RSU model and once a task in the
 /// model of the road. The loop is the same: while the episode is not over, show the agent the situation, apply
 /// its decision, hand the outcome to the metrics, the logs and, in training, the agent.
-public protocol Environment<Situation, Decision, Outcome> {
+public protocol Environment<Situation, Decision, Outcome>: SendableMetatype {
   /// What an agent may look at when it must decide.
   associatedtype Situation
   associatedtype Decision
@@ -90,6 +90,8 @@ public protocol Environment<Situation, Decision, Outcome> {
 
   /// Name in experiment files.
   static var modelName: String { get }
+  /// Raised whenever a change of the model alters results; part of every run's identity.
+  static var version: Int { get }
   /// Every parameter of the model.
   static var parameters: [Parameter] { get }
   /// Names of the DNN profiles that a set of parameters uses.
@@ -118,4 +120,8 @@ public protocol Environment<Situation, Decision, Outcome> {
   var situation: Situation? { get }
   /// Carries out a decision and moves on.
   mutating func apply(_ decision: Decision) throws -> Outcome
+}
+
+extension Environment {
+  public static var version: Int { 1 }
 }

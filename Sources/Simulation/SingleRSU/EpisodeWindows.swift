@@ -98,12 +98,24 @@ public struct EpisodeWindows: Sendable {
 }
 
 extension SingleRSUEnvironment {
+  /// Evaluation episodes, from 1, whose windows and roles `constants` lists; `backlogs.csv` has them all.
+  static let listedEpisodes = 100
+
   public var constants: JSONValue {
     func numbers(_ values: [Double]) -> JSONValue { .list(values.map { .number($0) }) }
     func windowList(_ starts: [Double]) -> JSONValue {
       .object([
         "count": .integer(starts.count),
         "starts_s": EpisodeWindows.stretches(starts, slotLength: scenario.slotLength),
+      ])
+    }
+    let episodes = (1...SingleRSUEnvironment.listedEpisodes).map { episode in
+      let positions = positions(episode: episode, phase: .eval)
+      let names = positions.names.map { JSONValue.text($0) }
+      return JSONValue.object([
+        "episode": .integer(episode), "window_start_s": .number(positions.startTime),
+        "clients": .list(Array(names[..<scenario.clients])),
+        "service_vehicles": .list(Array(names[scenario.clients...])),
       ])
     }
     return .object([
@@ -115,7 +127,7 @@ extension SingleRSUEnvironment {
       "direction_of_travel": numbers([scenario.axis.directionX, scenario.axis.directionY]),
       "train_windows": windowList(windows.trainStarts),
       "eval_windows": windowList(windows.evaluationStarts),
-      "roles": .text("drawn for each episode, listed in backlogs.csv"),
+      "eval_roles": .list(episodes),
       "observation_backlog_scale_gflop": .number(scenario.backlogScale),
       "observation_position_scale_m": .number(scenario.positionScale),
     ])

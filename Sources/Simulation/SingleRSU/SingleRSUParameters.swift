@@ -1,7 +1,7 @@
 public import Support
 
 extension SingleRSUEnvironment {
-  public static let modelName = "singleRSU"
+  public static let modelName = "single-rsu"
 
   private static let anyPositive = 1e-12...1e15
   private static let anyNumber = -1e6...1e6

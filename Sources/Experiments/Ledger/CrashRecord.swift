@@ -1,0 +1,88 @@
+internal import Glibc
+internal import Support
+
+/// Leaves a word about a crash: a signal handler writes the signal's name into the attempt's folder.
+///
+/// Everything a handler may touch is prepared before, because it may call almost nothing.
+enum CrashRecord {
+  private static let fileName = "crash"
+  private static let signals: [(number: Int32, name: String)] = [
+    (SIGILL, "SIGILL"), (SIGTRAP, "SIGTRAP"), (SIGSEGV, "SIGSEGV"), (SIGBUS, "SIGBUS"),
+    (SIGFPE, "SIGFPE"), (SIGABRT, "SIGABRT"), (SIGXFSZ, "SIGXFSZ"), (SIGXCPU, "SIGXCPU"),
+  ]
+
+  private static let pathLength = 4096
+  /// Path to create on a crash; empty when no attempt is running.
+  private nonisolated(unsafe) static let path: UnsafeMutablePointer<CChar> = {
+    let pointer = UnsafeMutablePointer<CChar>.allocate(capacity: pathLength)
+    pointer.initialize(repeating: 0, count: pathLength)
+    return pointer
+  }()
+  /// Eight characters of name for each signal number.
+  private nonisolated(unsafe) static let names: UnsafeMutablePointer<UInt8> = {
+    let pointer = UnsafeMutablePointer<UInt8>.allocate(capacity: 65 * 8)
+    pointer.initialize(repeating: UInt8(ascii: " "), count: 65 * 8)
+    for (number, name) in signals {
+      for (i, byte) in name.utf8.prefix(8).enumerated() { pointer[Int(number) * 8 + i] = byte }
+    }
+    return pointer
+  }()
+  private nonisolated(unsafe) static let previous: UnsafeMutablePointer<sigaction> = {
+    let pointer = UnsafeMutablePointer<sigaction>.allocate(capacity: 65)
+    pointer.initialize(repeating: sigaction(), count: 65)
+    return pointer
+  }()
+
+  /// Installs the handlers, on a stack of their own so that a stack overflow is recorded too.
+  static func install() {
+    _ = (path, names, previous)
+    let size = 1 << 16
+    var stack = stack_t()
+    stack.ss_sp = UnsafeMutableRawPointer.allocate(byteCount: size, alignment: 16)
+    stack.ss_size = size
+    sigaltstack(&stack, nil)
+    for (number, _) in signals {
+      var action = sigaction()
+      action.sa_flags = SA_SIGINFO | SA_ONSTACK
+      action.__sigaction_handler.sa_sigaction = { number, information, _ in
+        if CrashRecord.path[0] != 0 {
+          let descriptor = open(CrashRecord.path, O_WRONLY | O_CREAT | O_TRUNC, 0o666)
+          if descriptor >= 0 {
+            _ = Glibc.write(descriptor, CrashRecord.names + Int(number) * 8, 8)
+            close(descriptor)
+          }
+        }
+        // The faulting instruction runs again under the handler that was there before; a signal that
+        // another process sent has to be sent again.
+        sigaction(number, CrashRecord.previous + Int(number), nil)
+        if let information, information.pointee.si_code <= 0 { raise(number) }
+      }
+      sigaction(number, &action, previous + Int(number))
+    }
+  }
+
+  /// From now on crashes are recorded in this folder; nil: nowhere.
+  static func watch(folder: String?) {
+    let bytes = Array((folder.map { $0 + "/" + fileName } ?? "").utf8)
+    guard bytes.count < pathLength else { return }
+    path[0] = 0
+    for i in bytes.indices.reversed() {
+      path[i + 1] = i + 1 < bytes.count ? CChar(bitPattern: bytes[i + 1]) : 0
+    }
+    if let first = bytes.first { path[0] = CChar(bitPattern: first) }
+  }
+
+  /// A sentence about the crash recorded in an attempt's folder, with the end of its log; nil without one.
+  static func read(folder: String) -> String? {
+    let file = folder + "/" + fileName
+    guard Files.exists(file), let bytes = try? Files.read(file) else { return nil }
+    let name = String(decoding: bytes.prefix { $0 != 32 }, as: UTF8.self)
+    let sentence = "the process crashed with \(name.isEmpty ? "a signal" : name)"
+    let log = (try? Files.read(folder + "/log")) ?? []
+    let lines = String(decoding: log.suffix(20_000), as: UTF8.self).split(separator: "\n")
+    if let last = lines.last(where: { $0.contains("Fatal error") || $0.contains("rror:") }) {
+      return sentence + ": " + last.prefix(300)
+    }
+    return sentence
+  }
+}

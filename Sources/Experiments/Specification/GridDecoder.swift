@@ -1,0 +1,249 @@
+internal import Support
+
+/// Reads the `grid` of an experiment file.
+struct GridDecoder {
+  let model: AnyModel
+  /// Fixed parameters: a key is either fixed or varied.
+  let parameters: [Setting]
+  let traces: [Experiment.TraceSource]
+
+  func grid(_ node: YAMLNode?) throws -> Grid {
+    var grid = Grid()
+    if traces.count > 1 {
+      grid.dimensions.append(
+        GridDimension(
+          alternatives: traces.map {
+            [Setting(key: "trace", value: .text($0.name), location: $0.location)]
+          }))
+    }
+    guard let mapping = try node?.mapping() else { return grid }
+    try mapping.allow(["product", "seeds", "zip", "variants", "when", "exclude"])
+    if let product = mapping["product"] { grid.dimensions += try dimensions(product: product) }
+    for group in try mapping["zip"]?.list(of: "a list of mappings") ?? [] {
+      grid.dimensions.append(try dimension(zip: group))
+    }
+    if let variants = mapping["variants"] {
+      grid.dimensions.append(try dimension(variants: variants))
+    }
+    if let seeds = mapping["seeds"] {
+      let count = try seeds.integer(1...10_000)
+      grid.dimensions.append(
+        GridDimension(
+          alternatives: (1...count).map {
+            [Setting(key: "seed", value: .integer($0), location: seeds.location)]
+          }))
+    }
+    try refuseTwice(grid.dimensions)
+    for setting in grid.dimensions.lazy.flatMap(\.alternatives).joined() {
+      if let fixed = parameters.first(where: { $0.key == setting.key }) {
+        throw setting.location.error(
+          "is also fixed in 'parameters' (line \(fixed.location.line))",
+          advice: "Keep one of them")
+      }
+    }
+    for entry in try mapping["when"]?.list(of: "a list of mappings") ?? [] {
+      grid.refinements.append(try refinement(entry))
+    }
+    for entry in try mapping["exclude"]?.list(of: "a list of mappings") ?? [] {
+      grid.exclusions.append(try model.condition(entry, traces: traces))
+    }
+    return grid
+  }
+
+  private func refuseTwice(_ dimensions: [GridDimension]) throws {
+    var seen: [String] = []
+    for dimension in dimensions {
+      for key in dimension.keys where seen.contains(key) {
+        let location = dimension.alternatives.joined().first { $0.key == key }?.location
+        throw location?.error("is varied twice in the grid", advice: "Keep one of them")
+          ?? InputError("is varied twice in the grid", key: key)
+      }
+      seen += dimension.keys
+    }
+  }
+
+  private func dimensions(product: YAMLNode) throws -> [GridDimension] {
+    let entries = try product.mapping().entries
+    if entries.isEmpty {
+      throw product.error("is empty", advice: "Give it lists of values, or leave it out")
+    }
+    return try entries.map { entry in
+      GridDimension(alternatives: try values(entry).map { [$0] })
+    }
+  }
+
+  /// The values of one key, each a setting of its own place.
+  private func values(_ entry: YAMLMapping.Entry) throws -> [Setting] {
+    var settings: [Setting] = []
+    for element in try entry.value.list(of: "a list of the values it takes") {
+      let setting = try model.setting(entry.key, element, at: entry.location)
+      if settings.contains(where: { $0.value.isSame(as: setting.value) }) {
+        throw element.error(
+          "is listed twice", value: setting.value.text, advice: "Keep one of them")
+      }
+      settings.append(setting)
+    }
+    return settings
+  }
+
+  private func dimension(zip group: YAMLNode) throws -> GridDimension {
+    var columns: [[Setting]] = []
+    for entry in try group.mapping().entries {
+      let settings = try entry.value.list(of: "a list of the values it takes").map {
+        try model.setting(entry.key, $0, at: entry.location)
+      }
+      if let first = columns.first, first.count != settings.count {
+        throw entry.location.error(
+          "has \(settings.count) values where '\(first[0].key)' has \(first.count)",
+          advice: "Lists that go together need equal lengths")
+      }
+      columns.append(settings)
+    }
+    guard let count = columns.first?.count else {
+      throw group.error("is empty", advice: "Give it lists of equal length, or leave it out")
+    }
+    return GridDimension(alternatives: (0..<count).map { row in columns.map { $0[row] } })
+  }
+
+  private func dimension(variants node: YAMLNode) throws -> GridDimension {
+    let entries = try node.mapping().entries
+    if entries.isEmpty { throw node.error("is empty", advice: "Name a variant, or leave it out") }
+    return GridDimension(
+      alternatives: try entries.map { entry in
+        [Setting(key: "variant", value: .text(entry.key), location: entry.location)]
+          + (try settings(entry.value))
+      })
+  }
+
+  /// Single values of several keys.
+  private func settings(_ node: YAMLNode) throws -> [Setting] {
+    try node.mapping().entries.map { try model.setting($0.key, $0.value, at: $0.location) }
+  }
+
+  private func refinement(_ node: YAMLNode) throws -> GridRefinement {
+    let mapping = try node.mapping()
+    try mapping.allow(["if", "parameters", "product", "zip"])
+    let condition = try model.condition(
+      mapping.required("if", "Say which points it is for: 'if: {algorithm: NAME}'"),
+      traces: traces)
+    var dimensions: [GridDimension] = []
+    if let node = mapping["parameters"] {
+      dimensions.append(GridDimension(alternatives: [try settings(node)]))
+    }
+    if let product = mapping["product"] { dimensions += try self.dimensions(product: product) }
+    for group in try mapping["zip"]?.list(of: "a list of mappings") ?? [] {
+      dimensions.append(try dimension(zip: group))
+    }
+    if dimensions.isEmpty {
+      throw node.error("changes nothing", advice: "Add 'parameters', 'product' or 'zip'")
+    }
+    try refuseTwice(dimensions)
+    return GridRefinement(condition: condition, dimensions: dimensions)
+  }
+}
+
+extension AnyModel {
+  /// Keys of settings that are no parameters of the run but select something.
+  static let selectors = ["algorithm", "trace", "variant"]
+
+  /// A setting checked against every definition of its key.
+  func setting(_ key: String, _ node: YAMLNode, at keyLocation: SourceLocation) throws -> Setting {
+    try checkKey(key, at: keyLocation)
+    return Setting(key: key, value: try value(of: key, node), location: node.location)
+  }
+
+  private func checkKey(_ key: String, at location: SourceLocation) throws {
+    switch key {
+    case "algorithm": return
+    case "trace":
+      throw location.error(
+        "is no parameter", advice: "List several traces under the top-level key 'trace'")
+    case "variant":
+      throw location.error("is no parameter", advice: "Name variants under 'grid.variants'")
+    case RunParameters.checkpointEvery.key:
+      throw location.error(
+        "alters no result, so it cannot vary", advice: "Set it under the top-level 'parameters'")
+    default:
+      if definitions(of: key).isEmpty {
+        let known = ["algorithm"] + knownKeys
+        throw location.error(
+          "is not a parameter of model '\(name)', of its algorithms or of a run",
+          advice: nearestName(to: key, among: known).map { "Did you mean '\($0)'?" }
+            ?? "Known are \(known.sorted().joined(separator: ", "))")
+      }
+    }
+  }
+
+  private func value(of key: String, _ node: YAMLNode) throws -> ParameterValue {
+    if key == "algorithm" {
+      let word = try node.text()
+      if algorithm(word) == nil {
+        let names = algorithms.map(\.name)
+        throw node.error(
+          "is not an algorithm of model '\(name)'", value: word,
+          advice: nearestName(to: word, among: names).map { "Did you mean '\($0)'?" }
+            ?? "Its algorithms are \(names.joined(separator: ", "))")
+      }
+      return .text(word)
+    }
+    do {
+      return try checked(key, try node.value())
+    } catch let problem as InputError where problem.file == nil {
+      throw node.location.locating(problem)
+    }
+  }
+
+  /// A value that at least one definition of its key accepts, in that definition's type.
+  func checked(_ key: String, _ value: ParameterValue) throws -> ParameterValue {
+    let definitions = definitions(of: key)
+    var failure: InputError?
+    for definition in definitions {
+      do {
+        return try definition.checked(value)
+      } catch let error as InputError {
+        // Some choices have the word 'none' among them.
+        if value == .none, let word = definition.kind.accept(.text("none")) { return word }
+        failure = failure ?? error
+      }
+    }
+    throw failure ?? ParameterValues.unknownKey(key, schema: [])
+  }
+
+  /// Keys with one accepted value or a list of them.
+  func condition(_ node: YAMLNode, traces: [Experiment.TraceSource]) throws -> GridCondition {
+    var condition = GridCondition()
+    for entry in try node.mapping().entries {
+      var values: [ParameterValue] = []
+      for element in try entry.value.oneOrMore() {
+        switch entry.key {
+        case "variant", "trace":
+          let word = try element.text()
+          if entry.key == "trace", !traces.contains(where: { $0.name == word }) {
+            throw element.error(
+              "is not a trace of this experiment", value: word,
+              advice: "Its traces are \(traces.map(\.name).joined(separator: ", "))")
+          }
+          values.append(.text(word))
+        default:
+          values.append(try setting(entry.key, element, at: entry.location).value)
+        }
+      }
+      condition.tests.append(
+        GridCondition.Test(key: entry.key, values: values, location: entry.location))
+    }
+    if condition.tests.isEmpty {
+      throw node.error("is empty", advice: "Name a key and the value that it must have")
+    }
+    return condition
+  }
+
+  /// What a key is worth at a point: set there, fixed, or its default; nil where it has no meaning.
+  func value(of key: String, at point: GridPoint, parameters fixed: [Setting]) -> ParameterValue? {
+    func given(_ key: String) -> ParameterValue? {
+      point[key]?.value ?? fixed.first { $0.key == key }?.value
+    }
+    if let value = given(key) { return value }
+    let schema = given("algorithm").flatMap { algorithm($0.text) }.map { self.schema(of: $0) }
+    return (schema ?? parameters).first { $0.key == key }?.defaultValue
+  }
+}

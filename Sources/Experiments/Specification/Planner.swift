@@ -1,0 +1,220 @@
+internal import Simulation
+public import Support
+internal import Trace
+
+/// A condition of the command line on the grid: `--only clients=3,5`.
+public struct PointFilter: Sendable, Equatable {
+  public let key: String
+  public let values: [ParameterValue]
+
+  /// Reads `key=value` or `key=value,value`.
+  ///
+  /// - Parameter option: the command-line option that the text was given to, for errors.
+  public init(_ text: String, option: String = "--only") throws {
+    func failure(_ problem: String, _ advice: String) -> InputError {
+      InputError(problem, key: option, value: text, advice: advice)
+    }
+    guard let sign = text.firstIndex(of: "="), sign > text.startIndex else {
+      throw failure("must be key=value", "For example \(option) seed=3")
+    }
+    key = String(text[..<sign])
+    values = try text[text.index(after: sign)...].split(separator: ",").map {
+      do {
+        return try ParameterValue(plain: String($0))
+      } catch let error as InputError {
+        throw failure(error.problem, error.advice ?? "")
+      }
+    }
+    if values.isEmpty { throw failure("has no value", "Write \(key)=VALUE") }
+  }
+}
+
+extension Plan {
+  /// Plans an experiment: imports its traces and copies its DNN tables into the folder of results, so that
+  /// workers anywhere need nothing but that folder.
+  ///
+  /// - Parameters:
+  ///   - results: folder of all experiments' results.
+  ///   - filters: conditions that all points must meet.
+  ///   - record: what to record besides what the file says.
+  public init(
+    _ experiment: Experiment, results: String, only filters: [PointFilter] = [],
+    record: [String] = []
+  ) throws {
+    let model = experiment.model
+    let folder = results + "/" + experiment.name
+    let points = try Plan.select(experiment, filters)
+    let record = Experiment.recordWords.filter(Set(experiment.record + record).contains)
+    var inputs = PlanInputs(experiment: experiment, folder: folder)
+    var runs: [PlannedRun] = []
+    var indices: [String: Int] = [:]
+    var planned: [PlanPoint] = []
+    for point in points {
+      func given(_ key: String) -> Setting? {
+        point[key] ?? experiment.parameters.first { $0.key == key }
+      }
+      guard let algorithm = given("algorithm").flatMap({ model.algorithm($0.value.text) }) else {
+        throw experiment.location.error("names no algorithm for some points")
+      }
+      let values = try Plan.parameters(model.schema(of: algorithm), given: given)
+      let trace = try inputs.trace(given("trace")?.value.text)
+      let profiles = try inputs.profiles(model.profileNames(values))
+      let document = JSONValue.object([
+        "format": .integer(1),
+        "model": .text(model.name),
+        "modelVersion": .integer(model.version),
+        "algorithm": .text(algorithm.name),
+        "algorithmVersion": .integer(algorithm.version),
+        "parameters": values.json,
+        "trace": .text(trace.digest),
+        "profiles": .object(profiles.mapValues { .text($0.digest) }),
+        "record": .list(record.map { .text($0) }),
+      ])
+      let specification = RunSpecification(document: document)
+      let index: Int
+      if let known = indices[specification.id] {
+        index = known
+      } else {
+        index = runs.count
+        indices[specification.id] = index
+        runs.append(
+          PlannedRun(
+            specification: specification, label: Plan.label(point, algorithm, model),
+            tracePath: trace.path, profilePaths: profiles.mapValues(\.path),
+            checkpointEvery: experiment.checkpointEvery))
+      }
+      planned.append(
+        PlanPoint(
+          values: Dictionary(uniqueKeysWithValues: point.settings.map { ($0.key, $0.value) }),
+          run: index))
+    }
+    self.init(
+      experiment: experiment.name, profile: experiment.profile, dimensions: experiment.dimensions,
+      runs: runs, points: planned, record: record, limits: experiment.limits)
+  }
+
+  private static func select(
+    _ experiment: Experiment, _ filters: [PointFilter]
+  ) throws -> [GridPoint] {
+    var points = experiment.points
+    for filter in filters {
+      func value(_ point: GridPoint) -> ParameterValue? {
+        experiment.model.value(of: filter.key, at: point, parameters: experiment.parameters)
+      }
+      if !experiment.dimensions.contains(filter.key) {
+        let nearest = nearestName(to: filter.key, among: experiment.dimensions)
+        throw InputError(
+          "is not varied by \(experiment.file)", key: "--only", value: filter.key,
+          advice: nearest.map { "Did you mean '\($0)'?" }
+            ?? "It varies \(experiment.dimensions.joined(separator: ", "))")
+      }
+      for wanted in filter.values
+      where !experiment.points.contains(where: { value($0)?.isSame(as: wanted) ?? false }) {
+        var known: [String] = []
+        for text in experiment.points.lazy.compactMap({ value($0)?.text })
+        where !known.contains(text) {
+          known.append(text)
+        }
+        throw InputError(
+          "is not a value of \(filter.key) in \(experiment.file)", key: "--only",
+          value: wanted.text, advice: "It takes \(known.joined(separator: ", "))")
+      }
+      points = points.filter { point in
+        value(point).map { found in filter.values.contains { $0.isSame(as: found) } } ?? false
+      }
+    }
+    if points.isEmpty {
+      throw InputError("leaves no point of \(experiment.file)", key: "--only")
+    }
+    return points
+  }
+
+  /// The value of every parameter of a schema; what was given elsewhere keeps its place for errors.
+  private static func parameters(
+    _ schema: [Parameter], given: (String) -> Setting?
+  ) throws -> ParameterValues {
+    var values: [String: ParameterValue] = [:]
+    for parameter in schema {
+      guard let setting = given(parameter.key) else { continue }
+      do {
+        values[parameter.key] = try parameter.checked(setting.value)
+      } catch let error as InputError {
+        throw setting.location.locating(error)
+      }
+    }
+    return try ParameterValues(schema: schema, setting: values)
+  }
+
+  private static func label(
+    _ point: GridPoint, _ algorithm: AlgorithmDescription, _ model: AnyModel
+  ) -> String {
+    let schema = model.schema(of: algorithm)
+    let parts = point.settings.filter { setting in
+      AnyModel.selectors.contains(setting.key) || schema.contains { $0.key == setting.key }
+    }
+    .map { "\($0.key)=\($0.value.text)" }
+    return parts.isEmpty ? "algorithm=\(algorithm.name)" : parts.joined(separator: " ")
+  }
+}
+
+/// Traces and DNN tables of an experiment, each brought into its folder of results once.
+private struct PlanInputs {
+  let experiment: Experiment
+  let folder: String
+  var traces: [String: (path: String, digest: String)] = [:]
+  var tables: [String: (path: String, digest: String)] = [:]
+
+  init(experiment: Experiment, folder: String) {
+    self.experiment = experiment
+    self.folder = folder
+  }
+
+  mutating func trace(_ name: String?) throws -> (path: String, digest: String) {
+    // Without a dimension `trace` there is exactly one.
+    let source = experiment.traces.first { $0.name == name } ?? experiment.traces[0]
+    if let known = traces[source.path] { return known }
+    guard Files.exists(source.path) else {
+      throw source.location.error(
+        "no such file", value: source.path,
+        advice: "Paths are relative to the folder of \(experiment.file)")
+    }
+    let found = try importedTrace(source.path, experimentFolder: folder)
+    traces[source.path] = found
+    return found
+  }
+
+  mutating func profiles(_ names: [String]) throws -> [String: (path: String, digest: String)] {
+    var result: [String: (path: String, digest: String)] = [:]
+    for name in names { result[name] = try table(name) }
+    return result
+  }
+
+  private mutating func table(_ name: String) throws -> (path: String, digest: String) {
+    if let known = tables[name] { return known }
+    let source = try locate(name)
+    let digest = try loadProfile(name: name, path: source).digest
+    let bytes = try Files.read(source, limit: 1 << 20)
+    let path = "dnn/\(SHA256Digest.hex(of: bytes).prefix(16)).csv"
+    if !Files.exists("\(folder)/\(path)") {
+      try Files.makeFolder(folder + "/dnn")
+      try Files.writeAtomically(bytes, to: "\(folder)/\(path)")
+    }
+    tables[name] = (path, digest)
+    return (path, digest)
+  }
+
+  /// A table by the file's `dnn` map, else as `DNNProfile.locate` finds it.
+  private func locate(_ name: String) throws -> String {
+    guard let own = experiment.dnnFiles[name] else {
+      do {
+        return try DNNProfile.locate(name, relativeTo: Files.folder(of: experiment.file))
+      } catch let error as InputError {
+        throw error.inFile(experiment.file)
+      }
+    }
+    if Files.exists(own.path) { return own.path }
+    throw own.location.error(
+      "no such file", value: own.path,
+      advice: "Paths are relative to the folder of \(experiment.file)")
+  }
+}

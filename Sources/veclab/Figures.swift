@@ -1,0 +1,31 @@
+import ArgumentParser
+import Experiments
+
+struct FiguresCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "figures",
+    abstract: "Write the figure CSVs of an experiment from its finished runs.",
+    discussion: """
+      Seeds are the unit of replication: a run's episodes are averaged first, then the runs of a seed, and \
+      intervals are taken over seeds (Student's t for the mean, bootstrap for the interquartile mean). An \
+      incomplete grid is refused unless --allow-partial is given, which marks the rows that miss runs.
+      """,
+    aliases: ["collect"])
+
+  @OptionGroup var options: ExperimentOptions
+
+  @Flag(help: "Take what there is; rows with missing runs say complete = false.")
+  var allowPartial = false
+
+  func run() throws {
+    let (experiment, plan) = try options.plan()
+    if experiment.figures.isEmpty {
+      print("\(options.file) describes no figures.")
+      return
+    }
+    var files = FigureFiles(
+      experiment, plan: plan, results: options.results,
+      store: RunLedger(folder: "\(options.results)/\(experiment.name)"))
+    for path in try files.write(allowPartial: allowPartial) { print(path) }
+  }
+}

@@ -1,0 +1,150 @@
+import ArgumentParser
+import Experiments
+import Foundation
+import Support
+import Synchronization
+
+/// `veclab run`: executes an experiment's runs in worker processes.
+struct Run: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Run an experiment in worker processes; finished runs are skipped.",
+    discussion: """
+      Runs that were interrupted go on from their last checkpoint, whatever interrupted them. The same command may \
+      be given again at any time, also while another one is at work in the same folder.
+
+      Ctrl-C (or SIGTERM) once: every worker saves a checkpoint at the end of its episode and stops. Twice: stop now.
+
+      Runs that fail do not stop the others; they are listed with their causes at the end, and the exit code is 1. \
+      '--retry failed' tries them again. Exit code 75: stopped on request.
+      """)
+
+  enum Retry: String, ExpressibleByArgument, CaseIterable { case failed }
+
+  @OptionGroup var options: ExperimentOptions
+
+  @Option(
+    help: ArgumentHelp("Worker processes (default: one for each core).", valueName: "count"))
+  var workers: Int?
+
+  @OptionGroup var takeover: TakeoverOptions
+
+  @Option(help: "Try runs again that have failed: 'failed'.")
+  var retry: Retry?
+
+  @Flag(help: "Print what would be run, and run nothing.")
+  var dryRun = false
+
+  @Flag(help: "Print the outcome as one JSON object.")
+  var json = false
+
+  func validate() throws {
+    if let workers, !(1...1024).contains(workers) {
+      throw ValidationError("--workers must be between 1 and 1024.")
+    }
+  }
+
+  func run() async throws {
+    let (experiment, plan) = try options.plan()
+    let ledger = RunLedger(folder: "\(options.results)/\(experiment.name)")
+    let (path, entries) = try SweepIndex.register(plan, ledger: ledger)
+    let ids = entries.map(\.run)
+    for sentence in try ledger.setAsideDamaged(ids) { complain(sentence) }
+    if retry != nil && !dryRun {
+      let forgiven = try ledger.forgiveFailures(ids)
+      complain("trying \(forgiven.count) failed runs again")
+    }
+    if dryRun {
+      try printStates(entries, ledger)
+      return
+    }
+
+    var work = WorkerPool.Options()
+    work.workers = workers ?? max(ProcessInfo.processInfo.activeProcessorCount, 1)
+    work.executable = Provenance.executablePath
+    work.arguments = [
+      "worker", "--plan", path, "--results", options.results, "--pooled",
+      "--lease", String(takeover.lease),
+    ]
+    let pool = WorkerPool(
+      status: SweepStatus(ledger: ledger, entries: entries), options: work)
+    let display = ProgressDisplay(workers: work.workers)
+    let start = ContinuousClock.now
+    let (end, status) = try await pool.run { display.show($0) }
+    display.finish()
+    try report(end, status, seconds: Double((ContinuousClock.now - start).components.seconds))
+  }
+
+  private func printStates(_ entries: [SweepEntry], _ ledger: RunLedger) throws {
+    for entry in entries {
+      let state =
+        switch try ledger.state(of: entry.run) {
+        case .complete: "done"
+        case .claimed: "running"
+        case .failed(let end): "failed: \(end.message)"
+        case .open(let attempt, _): attempt > 1 ? "interrupted" : "to do"
+        }
+      print("\(entry.run.prefix(12))  \(entry.label)  \(state)")
+    }
+  }
+
+  private func report(_ end: WorkerPool.End, _ status: SweepStatus, seconds: Double) throws {
+    let isWhole = end == .settled && status.failed.isEmpty
+    if json {
+      var members = status.json.objectValue ?? [:]
+      let word =
+        switch end {
+        case .settled: status.failed.isEmpty ? "done" : "failed"
+        case .stopped: "stopped"
+        case .broken: "broken"
+        }
+      members["end"] = .text(word)
+      members["seconds"] = .number(seconds)
+      if case .broken(let problem) = end { members["problem"] = .text(problem) }
+      print(JSONValue.object(members).readable, terminator: "")
+    } else {
+      complain(
+        "\(status.line())\(status.failureReport)".trimmingCharacters(in: .newlines)
+          + (isWhole ? " in \(SweepStatus.duration(seconds)): \(status.ledger.folder)" : ""))
+    }
+    switch end {
+    case .settled: if !status.failed.isEmpty { throw ExitCode(1) }
+    case .stopped:
+      if !json { complain("stopped on request; the same command goes on from the checkpoints") }
+      throw ExitCode(WorkerExit.stopped.rawValue)
+    case .broken(let problem):
+      if !json {
+        complain("gave up: \(problem). What is done is kept; the same command goes on from there")
+      }
+      throw ExitCode(WorkerExit.storage.rawValue)
+    }
+  }
+}
+
+/// The progress of a sweep on standard error: one line that changes on a terminal, else a line now and then.
+final class ProgressDisplay: Sendable {
+  private let workers: Int
+  private let isTerminal = isatty(2) == 1
+  private let last = Mutex<(text: String, time: ContinuousClock.Instant?)>(("", nil))
+
+  init(workers: Int) { self.workers = workers }
+
+  func show(_ status: SweepStatus) {
+    let text = status.line(workers: workers)
+    last.withLock { last in
+      let now = ContinuousClock.now
+      let isDue = last.time.map { now - $0 >= .seconds(isTerminal ? 0 : 10) } ?? true
+      guard isDue, text != last.text else { return }
+      last = (text, now)
+      if isTerminal {
+        FileHandle.standardError.write(Data("\r\(text)\u{1B}[K".utf8))
+      } else {
+        complain(text)
+      }
+    }
+  }
+
+  /// Leaves the changing line.
+  func finish() {
+    if isTerminal { FileHandle.standardError.write(Data("\r\u{1B}[K".utf8)) }
+  }
+}

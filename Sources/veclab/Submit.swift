@@ -1,0 +1,122 @@
+import ArgumentParser
+import Experiments
+import Support
+
+/// `veclab submit`: hands a sweep to a Slurm cluster.
+struct Submit: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Run an experiment on a Slurm cluster.",
+    discussion: """
+      Writes and submits array jobs, whose tasks run 'veclab worker', and a last job that does what they have left \
+      and makes the figures. Program, experiment file and results must be on a file system that all nodes see.
+
+      The same command may be given again at any time: runs that are done are skipped, interrupted ones go on from \
+      their checkpoints, and local workers ('veclab run') may help in the same folder. 'veclab status' shows all of \
+      it. A task that reaches its time limit saves a checkpoint and asks Slurm for another turn.
+      """)
+
+  @OptionGroup var options: ExperimentOptions
+
+  @Flag(help: "Use Slurm, the only cluster system known.")
+  var slurm = false
+
+  @Option(help: ArgumentHelp("Partition of the cluster.", valueName: "name"))
+  var partition: String?
+
+  @Option(help: ArgumentHelp("Time limit of a task, e.g. 8:00:00.", valueName: "time"))
+  var time: String?
+
+  @Option(help: ArgumentHelp("Memory of a task, e.g. 2G.", valueName: "size"))
+  var memory: String?
+
+  @Option(help: ArgumentHelp("Runs that a task executes one after another.", valueName: "count"))
+  var runsPerTask = 4
+
+  @Option(
+    help: ArgumentHelp(
+      "Tasks of one array at most; must be below the cluster's MaxArraySize.", valueName: "count"))
+  var maxArray = 1000
+
+  @Option(
+    help: ArgumentHelp(
+      "A further option for sbatch, e.g. --sbatch=--account=physics; may be repeated.",
+      valueName: "option"))
+  var sbatch: [String] = []
+
+  @OptionGroup var takeover: TakeoverOptions
+
+  @Option(help: "Try runs again that have failed: 'failed'.")
+  var retry: Run.Retry?
+
+  @Flag(help: "Print the scripts and submit nothing.")
+  var dryRun = false
+
+  func validate() throws {
+    guard slurm else { throw ValidationError("Say --slurm: it is the only cluster system known.") }
+    guard runsPerTask >= 1 else { throw ValidationError("--runs-per-task must be at least 1.") }
+    guard (1...1_000_000).contains(maxArray) else {
+      throw ValidationError("--max-array must be between 1 and 1000000.")
+    }
+    for option in sbatch where !option.hasPrefix("-") || option.contains("\n") {
+      throw ValidationError("--sbatch must be an option of sbatch, not '\(option)'.")
+    }
+  }
+
+  func run() async throws {
+    let (experiment, plan) = try options.plan()
+    let ledger = RunLedger(folder: "\(options.results)/\(experiment.name)")
+    let (path, entries) = try SweepIndex.register(plan, ledger: ledger)
+    let ids = entries.map(\.run)
+    if !dryRun {
+      for sentence in try ledger.setAsideDamaged(ids) { complain(sentence) }
+      if retry != nil { _ = try ledger.forgiveFailures(ids) }
+    }
+    var status = SweepStatus(ledger: ledger, entries: entries)
+    try status.refresh()
+    let open = status.waiting + status.running.count
+    if open == 0 {
+      print(status.report, terminator: "")
+      print("nothing to submit; 'veclab figures \(options.file)' makes the figures")
+      return
+    }
+    let submission = submission(experiment, plan: path, openRuns: open)
+    if dryRun {
+      for script in submission.arrays + [submission.collector(after: ["JOB"])] {
+        print("# \(submission.folder)/\(script.name)\n\(script.text)")
+      }
+      return
+    }
+    let jobs = try await submission.submit()
+    print(
+      "\(open) runs in \(submission.tasks) tasks: jobs \(jobs.dropLast().joined(separator: ", ")); "
+        + "figures by job \(jobs.last ?? "")\n'veclab status \(ledger.folder)' shows the progress")
+  }
+
+  private func submission(
+    _ experiment: Experiment, plan: String, openRuns: Int
+  ) -> SlurmSubmission {
+    func absolute(_ path: String) -> String {
+      Files.path(path, relativeTo: Files.workingFolder)
+    }
+    var slurm = SlurmSubmission.Options()
+    slurm.partition = partition
+    slurm.time = time
+    slurm.memory = memory
+    slurm.runsPerTask = runsPerTask
+    slurm.maximumArray = maxArray
+    slurm.lease = takeover.lease
+    slurm.extra = sbatch
+    var collect = ["figures", absolute(options.file), "--results", absolute(options.results)]
+    if let profile = options.profile { collect += ["--profile", profile] }
+    for condition in options.only { collect += ["--only", condition] }
+    for word in options.record { collect += ["--record", word] }
+    return SlurmSubmission(
+      experiment: experiment.name,
+      folder: absolute("\(options.results)/\(experiment.name)/slurm"),
+      program: Provenance.executablePath,
+      workerArguments: [
+        "worker", "--plan", absolute(plan), "--results", absolute(options.results),
+      ],
+      collectArguments: collect, openRuns: openRuns, options: slurm)
+  }
+}
