@@ -6,5 +6,7 @@ public let roadRSUAlgorithms: [Algorithm<RoadRSUEnvironment>] = [
   RoadRSUOnly.algorithm,
   RoadGreedy.algorithm,
   RoadRandom.algorithm,
+  RoadRTD.algorithm,
+  RoadDisDQN.algorithm,
   RoadMyopicOptimum.algorithm,
 ]

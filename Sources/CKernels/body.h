@@ -51,9 +51,8 @@ INLINE float lane_max(vf x) {
 
 // ---- Elementary functions -------------------------------------------------------------------------
 
-// e^x, relative error 1.1e-7; x is held within [-87, 88].
-INLINE vf exponential(vf x) {
-  x = larger(smaller(x, splat(88.0f)), splat(-87.0f));
+// e^x for x within [-87, 88], relative error 1.1e-7.
+INLINE vf exponential_within(vf x) {
   vf n = x * 1.44269504f + 12582912.0f; // adding 1.5 * 2^23 rounds to the nearest integer
   vi power = (vi)n << 23;
   n = n - 12582912.0f;
@@ -65,6 +64,11 @@ INLINE vf exponential(vf x) {
   p = p * r + 1.0f;
   p = p * r + 1.0f;
   return (vf)((vi)p + power);
+}
+
+// e^x for any x, held within e^-87 and e^88.
+INLINE vf exponential(vf x) {
+  return exponential_within(larger(smaller(x, splat(88.0f)), splat(-87.0f)));
 }
 
 // Natural logarithm of a positive normal number (Cephes).
@@ -101,11 +105,13 @@ INLINE vf sine_of_pi(vf x) {
 // Mish and its derivative from one exponential and one division:
 // with w = e^x (e^x + 2), tanh(ln(1 + e^x)) = w / (w + 2).
 INLINE vf mish(vf x, vf *derivative) {
-  vf e = exponential(smaller(x, splat(30.0f)));
+  x = larger(splat(-87.0f), x); // the order of arguments keeps a NaN
+  vf held = smaller(splat(30.0f), x);
+  vf e = exponential_within(held);
   vf w = e * (e + 2.0f);
   vf inverse = 1.0f / (w + 2.0f);
   vf t = w * inverse;
-  *derivative = x * 4.0f * (e * inverse) * ((e + 1.0f) * inverse) + t;
+  *derivative = held * 4.0f * (e * inverse) * ((e + 1.0f) * inverse) + t;
   return x * t;
 }
 

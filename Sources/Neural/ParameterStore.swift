@@ -149,12 +149,24 @@ public final class ParameterStore {
 
   // MARK: State
 
-  private var savedSections: [Section] {
-    [.parameters, .firstMoments, .secondMoments] + (hasTargets ? [.targets] : [])
+  /// How much of a model is saved.
+  public enum Extent: Sendable {
+    /// What training needs to go on: parameters, moments, targets and the number of steps.
+    case training
+    /// What acting needs: the parameters.
+    case policy
   }
 
-  /// Writes parameters, moments, targets and the number of steps.
-  public func save(to writer: inout StateWriter) {
+  private func sections(of extent: Extent) -> [Section] {
+    switch extent {
+    case .policy: [.parameters]
+    case .training:
+      [.parameters, .firstMoments, .secondMoments] + (hasTargets ? [.targets] : [])
+    }
+  }
+
+  /// Writes the model's shape and contents.
+  public func save(_ extent: Extent = .training, to writer: inout StateWriter) {
     writer.section("parameters")
     writer.write(layout.tensors.count)
     for tensor in layout.tensors {
@@ -163,7 +175,7 @@ public final class ParameterStore {
       writer.write(tensor.columns)
     }
     writer.write(steps)
-    for section in savedSections {
+    for section in sections(of: extent) {
       writer.write(
         raw: UnsafeRawBufferPointer(
           start: buffer.base + section.rawValue * layout.size, count: layout.size * 4))
@@ -171,7 +183,9 @@ public final class ParameterStore {
   }
 
   /// Reads what `save` wrote for a model of the same shape; after an error nothing has changed.
-  public func restore(from reader: inout StateReader) throws {
+  public func restore(
+    _ extent: Extent = .training, from reader: inout StateReader
+  ) throws {
     try reader.section("parameters")
     let count = try reader.readInteger()
     guard count == layout.tensors.count else {
@@ -189,11 +203,11 @@ public final class ParameterStore {
     }
     let newSteps = try reader.readInteger()
     var sections: [[Float]] = []
-    for _ in savedSections {
+    for _ in self.sections(of: extent) {
       sections.append(try reader.readArray(of: Float.self, count: layout.size))
     }
     steps = newSteps
-    for (section, values) in zip(savedSections, sections) {
+    for (section, values) in zip(self.sections(of: extent), sections) {
       values.withUnsafeBufferPointer {
         guard let source = $0.baseAddress else { return }
         (buffer.base + section.rawValue * layout.size).update(from: source, count: layout.size)

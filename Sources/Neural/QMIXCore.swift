@@ -380,16 +380,18 @@ public final class QMIXCore {
 
   // MARK: State
 
-  /// Everything that training changes: parameters, targets, optimiser. Noise streams are the caller's.
-  public func saveState() -> [UInt8] {
+  /// What training changes, or only what acting needs. Noise streams are the caller's.
+  public func saveState(_ extent: ParameterStore.Extent = .training) -> [UInt8] {
     var writer = StateWriter()
-    store.save(to: &writer)
+    store.save(extent, to: &writer)
     return writer.bytes
   }
 
   /// - Throws: `InputError` if the bytes are damaged or of networks of another shape; then nothing changes.
-  public func restoreState(_ bytes: [UInt8]) throws {
+  public func restoreState(
+    _ bytes: [UInt8], _ extent: ParameterStore.Extent = .training
+  ) throws {
     var reader = StateReader(bytes)
-    try store.restore(from: &reader)
+    try store.restore(extent, from: &reader)
   }
 }

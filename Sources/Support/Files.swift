@@ -115,14 +115,23 @@ public enum Files {
     guard fsync(descriptor) == 0 || errno == EINVAL else { throw failure("flush", path) }
   }
 
+  /// Writes a file without flushing it, for what is flushed as a whole later.
+  public static func write(_ bytes: [UInt8], to path: String) throws {
+    try write(bytes, to: path, isFlushed: false)
+  }
+
   /// Writes a file and flushes it to the disk before returning.
   public static func writeSynchronised(_ bytes: [UInt8], to path: String) throws {
+    try write(bytes, to: path, isFlushed: true)
+  }
+
+  private static func write(_ bytes: [UInt8], to path: String, isFlushed: Bool) throws {
     let descriptor = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o666)
     guard descriptor >= 0 else { throw failure("create", path) }
     var isOpen = true
     defer { if isOpen { close(descriptor) } }
     try bytes.withUnsafeBytes { try writeAll($0, to: descriptor, path: path) }
-    guard fsync(descriptor) == 0 else { throw failure("flush", path) }
+    guard !isFlushed || fsync(descriptor) == 0 else { throw failure("flush", path) }
     isOpen = false
     guard close(descriptor) == 0 else { throw failure("close", path) }
   }

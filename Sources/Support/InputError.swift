@@ -46,7 +46,7 @@ public struct InputError: Error, Equatable, Sendable, CustomStringConvertible {
     text += problem
     if let value { text += " (got \(InputError.quoted(value)))" }
     text += "."
-    if let advice { text += " \(advice)." }
+    if let advice { text += " \(advice)" + (advice.hasSuffix("?") ? "" : ".") }
     return text
   }
 

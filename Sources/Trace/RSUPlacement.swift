@@ -12,8 +12,8 @@ public enum RSUPlacement {
   /// The point with most windows in which at least `vehicles` vehicles qualify.
   ///
   /// The plane is divided into squares of a tenth of the coverage. The busiest squares, which follow the
-  /// densest road, each give one point: the mean position of their rows, moved 10 m to the right of the local
-  /// direction of travel. Ties go to the larger sum of qualifying vehicles, then to the busier square.
+  /// densest road, each give one point: the mean position of their rows, moved across to the axis (the mean of
+  /// their rows and those of the squares beside) and 10 m to the right of the local direction of travel. Ties go to the larger sum of qualifying vehicles, then to the busier square.
   /// - Throws: `InputError` if no vehicle moves.
   public static func automatic(
     trace: TraceFile, coverage: Double, slots: Int, slotLength: Double, vehicles: Int,
@@ -130,10 +130,33 @@ public enum RSUPlacement {
     let least = leastShare * moments[first].count
     return busiest.prefix(mostPoints).filter { moments[$0].count >= least }.map { index in
       let direction = travels[index].direction
-      return (
-        moments[index].meanX + distanceFromAxis * direction.y,
-        moments[index].meanY - distanceFromAxis * direction.x
-      )
+      let own = RoadAxis(
+        originX: moments[index].meanX, originY: moments[index].meanY, directionX: direction.x,
+        directionY: direction.y, start: 0, end: 0)
+      // The border of a square may run along the road: the squares beside it (not those before and behind it,
+      // where the road may bend) hold the rest.
+      var travel = Travel()
+      var count = 0.0
+      var sumX = 0.0
+      var sumY = 0.0
+      for column in -1...1 {
+        for row in -1...1 {
+          let centre = squares[index]
+          let place = Square(column: centre.column + column, row: centre.row + row)
+          guard let beside = indices[place],
+            abs(own.along(x: moments[beside].meanX, y: moments[beside].meanY)) <= side / 2
+          else { continue }
+          travel.add(travels[beside])
+          count += moments[beside].count
+          sumX += moments[beside].count * moments[beside].meanX
+          sumY += moments[beside].count * moments[beside].meanY
+        }
+      }
+      let isReversed =
+        travel.direction.x * direction.x + travel.direction.y * direction.y < 0
+      let rightward = isReversed ? distanceFromAxis : -distanceFromAxis
+      let toAxis = own.across(x: sumX / count, y: sumY / count)
+      return own.point(along: 0, across: toAxis + rightward)
     }
   }
 }

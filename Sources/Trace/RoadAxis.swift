@@ -150,6 +150,15 @@ struct Travel {
     yy += dy * dy / distance
   }
 
+  mutating func add(_ other: Travel) {
+    length += other.length
+    sumX += other.sumX
+    sumY += other.sumY
+    xx += other.xx
+    xy += other.xy
+    yy += other.yy
+  }
+
   /// Principal direction, pointing as most of the traffic moves.
   var direction: (x: Double, y: Double) { oriented(principalDirection(xx: xx, xy: xy, yy: yy)) }
 

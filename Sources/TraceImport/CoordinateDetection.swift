@@ -1,9 +1,9 @@
 /// Tells longitude and latitude from metres by the first rows of the input.
 ///
 /// A value that no longitude or latitude can have means metres at once. Else motion decides: in metres a vehicle
-/// moves about as far as speed times time, in degrees about 1/100,000 of that. Only if no row tells of motion
-/// (all vehicles stand still, or no speeds) the text does: at least 5 decimals in every x and y, as SUMO writes
-/// with `--fcd-output.geo`.
+/// moves about as far as speed times time (without speeds: more than 0.01 in a second), in degrees about 1/100,000
+/// of that. Only if nothing moves the text decides: at least 5 decimals in every x and y, as SUMO writes with
+/// `--fcd-output.geo`.
 struct CoordinateDetection {
   enum Verdict {
     case metres
@@ -28,15 +28,19 @@ struct CoordinateDetection {
     rows += 1
     if abs(x) > 180 || abs(y) > 90 { isImpossible = true }
     if decimals < 5 { hasManyDecimals = false }
-    if let last = lastRows[vehicle], !speed.isNaN, !last.speed.isNaN {
+    if let last = lastRows[vehicle] {
       let expected = (speed + last.speed) / 2 * (time - last.time)
       let dx = x - last.x
       let dy = y - last.y
       let moved = (dx * dx + dy * dy).squareRoot()
-      // Below a metre the two decimals of the input say too little.
       if expected >= 1 {
         if moved > expected / 10 { metreVotes += 1 }
         if moved < expected / 1000 { geographicVotes += 1 }
+      } else if expected.isNaN {
+        // Without speeds: nothing moves 0.01 degrees in a second, nor (often) less than a millimetre.
+        let rate = moved / (time - last.time)
+        if rate > 0.01 { metreVotes += 1 }
+        if rate > 0, rate < 0.001, decimals >= 5 { geographicVotes += 1 }
       }
     }
     lastRows[vehicle] = (time, x, y, speed)

@@ -12,6 +12,9 @@ final class ImportSession {
     case geographic(LocalPlane)
   }
 
+  /// Largest projected coordinate in metres: beyond it no plane is local.
+  private static let farthest = 1e6
+
   var summary = ImportSummary()
   private let options: ImportOptions
   private let writer: TraceWriter
@@ -155,7 +158,16 @@ final class ImportSession {
     if let circle = options.circle {
       let dx = placed.x - circleCentre.x
       let dy = placed.y - circleCentre.y
-      if dx * dx + dy * dy > circle.radius * circle.radius { return }
+      // Written so that a place beyond what the projection can do (NaN) is outside.
+      guard dx * dx + dy * dy <= circle.radius * circle.radius else { return }
+    }
+    if case .geographic = plane {
+      guard abs(placed.x) <= ImportSession.farthest, abs(placed.y) <= ImportSession.farthest
+      else {
+        throw InputError(
+          "a vehicle at (\(row.x), \(row.y)) is too far from the first one for a plane of metres",
+          advice: "Leave it out with --rect")
+      }
     }
     if kept[row.vehicle] < 0 {
       let name = seen.bytes(row.vehicle)

@@ -1,3 +1,4 @@
+import Glibc
 import Support
 import Trace
 
@@ -14,6 +15,11 @@ public enum TraceImporter {
     from input: String, to output: String, options: ImportOptions = ImportOptions()
   ) throws -> ImportSummary {
     let reader = try InputReader(path: input)
+    guard !isSameFile(input, output) else {
+      throw InputError(
+        "is the input too, and would be replaced", file: output,
+        advice: "Give another name with --output")
+    }
     let writer = try TraceWriter(path: output)
     defer { writer.cancel() }
     let session = ImportSession(options: options, writer: writer)
@@ -33,6 +39,13 @@ public enum TraceImporter {
     try session.finish()
     session.summary.bytes = parser.bytesFed
     return session.summary
+  }
+
+  private static func isSameFile(_ input: String, _ output: String) -> Bool {
+    var a = stat()
+    var b = stat()
+    guard input != "-", stat(input, &a) == 0, stat(output, &b) == 0 else { return false }
+    return a.st_dev == b.st_dev && a.st_ino == b.st_ino
   }
 
   /// The next chunk; an error of reading or inflating says how far the XML was understood.

@@ -131,17 +131,23 @@ struct Import: ParsableCommand {
 
 /// Options that select a part of floating-car data, for every command that reads it.
 struct ImportSelection: ParsableArguments {
-  @Option(help: ArgumentHelp("First time to keep, s or HH:MM:SS.", valueName: "time"))
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp("First time to keep, s or HH:MM:SS.", valueName: "time"))
   var begin: String?
 
   @Option(
+    parsing: .unconditional,
     help: ArgumentHelp("Last time to keep (included), s or HH:MM:SS.", valueName: "time"))
   var end: String?
 
-  @Option(help: ArgumentHelp("Keep vehicles in this rectangle.", valueName: "x0,y0,x1,y1"))
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp("Keep vehicles in this rectangle.", valueName: "x0,y0,x1,y1"))
   var rect: String?
 
   @Option(
+    parsing: .unconditional,
     help: ArgumentHelp(
       "Keep vehicles in this circle (radius in metres).", valueName: "x,y,radius"))
   var circle: String?
@@ -150,6 +156,7 @@ struct ImportSelection: ParsableArguments {
   var types: String?
 
   @Option(
+    parsing: .unconditional,
     help: ArgumentHelp("Keep timesteps that are multiples of this many seconds.", valueName: "s"))
   var step: String?
 

@@ -21,6 +21,7 @@ struct Inspect: AsyncParsableCommand {
   var trace: String
 
   @Option(
+    parsing: .unconditional,
     help: ArgumentHelp(
       "Position of the RSU in metres, or auto: where most windows have enough vehicles.",
       valueName: "x,y"))

@@ -363,6 +363,45 @@ import TraceImport
     #expect(kept.summary.ids == 1 && kept.summary.vehicles == 3)
   }
 
+  @Test func motionDecidesWithoutSpeeds() throws {
+    // Six decimals and small coordinates, but no vehicle moves 5 degrees in a second.
+    var body = ""
+    for step in 0..<10 {
+      body +=
+        "<timestep time=\"\(step)\"><vehicle id=\"a\" x=\"\(5 * step).123456\" y=\"5.123456\"/></timestep>"
+    }
+    #expect(try !importText(export(body)).summary.isGeographic)
+  }
+
+  @Test func placesBeyondThePlaneAreErrorsNotCrashes() throws {
+    func far(_ x: String, _ y: String) -> String {
+      export(
+        "<timestep time=\"0\"><vehicle id=\"a\" x=\"0\" y=\"0\"/><vehicle id=\"b\" x=\"\(x)\" y=\"\(y)\"/></timestep>"
+      )
+    }
+    var options = ImportOptions()
+    options.coordinates = .geo
+    for (x, y) in [
+      ("90", "0"), ("-90", "0"), ("180", "0"), ("0", "90"), ("0", "-90"), ("20", "30"),
+    ] {
+      let error = #expect(throws: InputError.self, "\(x), \(y)") {
+        try importText(far(x, y), options)
+      }
+      #expect(error?.description.contains("--rect") == true)
+    }
+    options.circle = .init(x: 0, y: 0, radius: 100)
+    #expect(try importText(far("90", "0"), options).summary.vehicles == 1)
+  }
+
+  @Test func theInputIsNeverReplaced() throws {
+    try withFolder { folder in
+      let path = folder + "/x"
+      try Files.writeAtomically(export("<timestep time=\"0\"/>"), to: path)
+      #expect(throws: InputError.self) { try TraceImporter.importTrace(from: path, to: path) }
+      #expect(try Files.readText(path).contains("timestep"))
+    }
+  }
+
   @Test func geographicOutOfRangeIsAnError() {
     var options = ImportOptions()
     options.coordinates = .geo

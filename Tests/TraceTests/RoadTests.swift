@@ -99,4 +99,21 @@ import Trace
       trace: trace, coverage: 200, slots: 20, slotLength: 1, vehicles: 5)
     #expect(again.x == place.x && again.y == place.y)
   }
+
+  @Test func placementKnowsBothCarriagewaysOfARoad() throws {
+    // The axis is the line y = 0, where squares of the search meet; both directions carry the same.
+    var example = TraceExample()
+    for step in 0..<100 {
+      let rows = (0..<40).map { v in
+        let isForward = v % 2 == 0
+        let along = Double(v / 2 * 50) + 15 * Double(step)
+        return TraceExample.Sample(
+          name: "\(v)", x: isForward ? along : 2000 - along, y: isForward ? -5 : 5)
+      }
+      example.steps.append((Double(step), rows))
+    }
+    let place = try RSUPlacement.automatic(
+      trace: try example.opened(), coverage: 300, slots: 10, slotLength: 1, vehicles: 4)
+    #expect(abs(abs(place.y) - 10) < 1.5, "\(place)")
+  }
 }

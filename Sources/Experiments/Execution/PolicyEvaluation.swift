@@ -75,6 +75,7 @@ struct PolicyEvaluation {
     try Files.makeFolder(temporary)
     do {
       try evaluate(model, algorithm, in: temporary)
+      try Files.remove(temporary + "/traces")
     } catch {
       try Files.remove(temporary)
       throw error
@@ -114,12 +115,13 @@ struct PolicyEvaluation {
     var values = trained.parameters.values
     for setting in settings {
       let value = setting.values.count == 1 ? setting.values[0] : .list(setting.values)
-      guard values.updateValue(value, forKey: setting.key) != nil else {
+      guard values[setting.key] != nil else {
         let nearest = nearestName(to: setting.key, among: values.keys.sorted())
         throw InputError(
           "is not a parameter of the run", key: "--parameters", value: setting.key,
           advice: nearest.map { "Did you mean '\($0)'?" })
       }
+      values[setting.key] = value
     }
     if let episodes { values["evaluationEpisodes"] = .integer(episodes) }
     let changed = try ParameterValues(

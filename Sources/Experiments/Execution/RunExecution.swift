@@ -291,9 +291,10 @@ struct RunSession<Model: Environment, Learner: Agent<Model>> {
 
   // MARK: Result
 
+  /// Writes the result files; who publishes the folder flushes them.
   func writeResult(id: String, folder: String) throws {
     func write(_ bytes: [UInt8], _ name: String) throws {
-      try Files.writeSynchronised(bytes, to: "\(folder)/\(name)")
+      try Files.write(bytes, to: "\(folder)/\(name)")
     }
     try write(record.episodes.bytes, "episodes.csv")
     try write(record.timing.bytes, "timing.csv")

@@ -106,6 +106,10 @@ public struct Experiment: Sendable {
     }
     self.dnnFiles = dnnFiles
 
+    let record = try mapping["record"].map { try Experiment.record($0) } ?? []
+    self.record = record
+    limits = try Experiment.limits(mapping["limits"])
+
     var checkpointEvery = 50
     var parameters: [Setting] = []
     for entry in try mapping["parameters"]?.mapping().entries ?? [] {
@@ -141,9 +145,6 @@ public struct Experiment: Sendable {
         advice: "Add 'algorithm: [\(model.algorithms.first?.name ?? "greedy")]' to grid.product")
     }
 
-    let record = try mapping["record"].map { try Experiment.record($0) } ?? []
-    self.record = record
-    limits = try Experiment.limits(mapping["limits"])
     let labels = Labels(points: points, parameters: parameters, model: model)
     figures =
       try mapping["figures"].map {

@@ -79,7 +79,8 @@ extension Algorithm {
 /// The registry of models: adding one is one line.
 public enum Models {
   public static let all: [AnyModel] = [
-    AnyModel(RoadRSUEnvironment.self, algorithms: roadRSUAlgorithms)
+    AnyModel(SingleRSUEnvironment.self, algorithms: Registry.singleRSU),
+    AnyModel(RoadRSUEnvironment.self, algorithms: roadRSUAlgorithms),
   ]
 
   public static func named(_ name: String, among models: [AnyModel] = all) -> AnyModel? {

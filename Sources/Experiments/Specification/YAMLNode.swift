@@ -19,8 +19,8 @@ public struct SourceLocation: Sendable, Equatable {
 
   public func error(_ problem: String, value: String? = nil, advice: String? = nil) -> InputError {
     InputError(
-      problem, file: file, line: line > 0 ? line : nil, column: line > 0 ? column : nil, key: key,
-      value: value, advice: advice)
+      problem, file: file, line: line > 0 ? line : nil, column: line > 0 ? column : nil,
+      key: key.isEmpty ? nil : key, value: value, advice: advice)
   }
 
   /// An error of something that knows no place, put in this place.

@@ -1,0 +1,176 @@
+internal import Simulation
+internal import Support
+
+/// P1's genetic benchmark: a chromosome holds every client's cut and node, its fitness is P (lower is better).
+///
+/// Each slot starts from a random population; the best chromosome after the last generation decides.
+struct Genetic: Agent {
+  typealias Model = SingleRSUEnvironment
+
+  static let algorithm = Algorithm<SingleRSUEnvironment>(
+    name: "genetic", version: 1,
+    summary: "Genetic search for the least P of the slot (P1 section 8).",
+    parameters: [
+      Parameter(
+        "population", .integer(2...100_000), default: .integer(50), source: "ours",
+        "Chromosomes of a generation."),
+      Parameter(
+        "generations", .integer(1...1_000_000), default: .integer(100), source: "ours",
+        "Generations bred in a slot after the random one."),
+      Parameter(
+        "tournament", .integer(1...1000), default: .integer(3), source: "ours",
+        "Chromosomes of which the best becomes a parent."),
+      Parameter(
+        "crossover", .number(0...1), default: .number(0.9), source: "ours",
+        "Probability that a child mixes two parents gene by gene; else it copies the first."),
+      Parameter(
+        "mutation", .optional(.number(0...1)), default: .none, source: "ours",
+        "Probability that a gene is drawn anew; none: 1 / (2 clients)."),
+      Parameter(
+        "elites", .integer(0...1000), default: .integer(2), source: "ours",
+        "Best chromosomes that enter the next generation unchanged."),
+    ]
+  ) { environment, parameters, seed, _ in
+    let population = parameters.integer("population")
+    let elites = parameters.integer("elites")
+    guard elites < population else {
+      throw InputError(
+        "must be less than the population, \(population)", key: "elites", value: "\(elites)")
+    }
+    return Genetic(
+      scenario: environment.scenario, population: population,
+      generations: parameters.integer("generations"), tournament: parameters.integer("tournament"),
+      crossover: parameters.number("crossover"),
+      mutation: parameters.optionalNumber("mutation")
+        ?? 1 / Double(2 * environment.scenario.clients),
+      elites: elites, seed: seed)
+  }
+
+  private let population, generations, tournament, elites: Int
+  private let crossover, mutation: Double
+  private var objective: SlotObjective
+  private let field: RandomField
+  private var stream: RandomStream
+
+  /// Genes of a generation, `[chromosome * clients + client]`, and P of each chromosome.
+  private struct Generation {
+    var cuts, nodes: [Int]
+    var fitness: [Double]
+  }
+  private var parents: Generation
+  private var children: Generation
+
+  init(
+    scenario: SingleRSUScenario, population: Int, generations: Int, tournament: Int,
+    crossover: Double, mutation: Double, elites: Int, seed: UInt64
+  ) {
+    self.population = population
+    self.generations = generations
+    self.tournament = tournament
+    self.crossover = crossover
+    self.mutation = mutation
+    self.elites = elites
+    objective = SlotObjective(scenario: scenario)
+    field = RandomField(seed: seed, .search)
+    stream = field.stream(0)
+    let genes = [Int](repeating: 0, count: population * scenario.clients)
+    parents = Generation(
+      cuts: genes, nodes: genes, fitness: [Double](repeating: 0, count: population))
+    children = parents
+  }
+
+  mutating func beginEpisode(_ episode: Int, phase: Phase) {
+    stream = field.stream(phase == .train ? 1 : 2, episode)
+  }
+
+  mutating func decide(_ situation: SlotSituation, phase: Phase) throws -> SlotDecision {
+    objective.prepare(situation)
+    let clients = objective.scenario.clients
+    for chromosome in 0..<population {
+      for client in 0..<clients {
+        children.cuts[chromosome * clients + client] = drawCut(client)
+        children.nodes[chromosome * clients + client] = drawNode(client)
+      }
+      evaluate(chromosome)
+    }
+    swap(&parents, &children)
+    for _ in 0..<generations {
+      copyElites()
+      for chromosome in elites..<population { breed(chromosome) }
+      swap(&parents, &children)
+    }
+    let best = bestParent()
+    let genes = best * clients..<(best + 1) * clients
+    return SlotDecision(cuts: Array(parents.cuts[genes]), nodes: Array(parents.nodes[genes]))
+  }
+
+  private mutating func drawCut(_ client: Int) -> Int {
+    stream.index(below: objective.scenario.layers(ofClient: client) + 1)
+  }
+
+  private mutating func drawNode(_ client: Int) -> Int {
+    while true {
+      let node = stream.index(below: objective.scenario.nodes)
+      if objective.allows(client: client, node: node) { return node }
+    }
+  }
+
+  private mutating func evaluate(_ chromosome: Int) {
+    children.fitness[chromosome] = objective.value(
+      cuts: children.cuts, nodes: children.nodes, at: chromosome * objective.scenario.clients)
+  }
+
+  private func bestParent() -> Int {
+    var best = 0
+    for i in 1..<population where parents.fitness[i] < parents.fitness[best] { best = i }
+    return best
+  }
+
+  /// The best parents, in order, become the first children.
+  private mutating func copyElites() {
+    let clients = objective.scenario.clients
+    for place in 0..<elites {
+      // Those already taken are marked by an infinite fitness: parents are not read again but as parents,
+      // so the true value comes back below.
+      let best = bestParent()
+      for client in 0..<clients {
+        children.cuts[place * clients + client] = parents.cuts[best * clients + client]
+        children.nodes[place * clients + client] = parents.nodes[best * clients + client]
+      }
+      children.fitness[place] = parents.fitness[best]
+      parents.fitness[best] = .infinity
+      taken.append(best)
+    }
+    for (place, parent) in taken.enumerated() { parents.fitness[parent] = children.fitness[place] }
+    taken.removeAll(keepingCapacity: true)
+  }
+  private var taken: [Int] = []
+
+  private mutating func selectParent() -> Int {
+    var best = stream.index(below: population)
+    for _ in 1..<tournament {
+      let rival = stream.index(below: population)
+      if parents.fitness[rival] < parents.fitness[best] { best = rival }
+    }
+    return best
+  }
+
+  private mutating func breed(_ chromosome: Int) {
+    let clients = objective.scenario.clients
+    let first = selectParent() * clients
+    let second = stream.uniform() < crossover ? selectParent() * clients : first
+    let own = chromosome * clients
+    var coins: UInt64 = 0
+    for client in 0..<clients {
+      if client % 32 == 0 { coins = stream.next() }
+      let cutParent = coins & 1 == 0 ? first : second
+      let nodeParent = coins & 2 == 0 ? first : second
+      coins >>= 2
+      children.cuts[own + client] =
+        stream.uniform() < mutation ? drawCut(client) : parents.cuts[cutParent + client]
+      children.nodes[own + client] =
+        stream.uniform() < mutation ? drawNode(client) : parents.nodes[nodeParent + client]
+    }
+    evaluate(chromosome)
+  }
+}

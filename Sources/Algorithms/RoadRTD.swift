@@ -1,0 +1,280 @@
+internal import Glibc
+internal import Neural
+internal import Simulation
+internal import Support
+
+/// RTD: task diversion and soft actor-critic (P2, Section III, Alg. 1).
+///
+/// The environment's diversion picks the RSU; the agent there decides the cut and both frequencies. All RSUs
+/// share one agent. What an RSU decides next is a request at the same RSU: a transition leads from one request
+/// at an RSU to the following one there. The last ones of an episode have no successor and are left out. A
+/// vehicle that no RSU reaches has no agent to ask and runs its task at full frequency.
+struct RoadRTD: Agent {
+  typealias Model = RoadRSUEnvironment
+
+  // MARK: Configuration
+
+  /// How the policy's actions become a decision.
+  enum Actions: String, CaseIterable {
+    /// A categorical cut and two squashed Gaussians.
+    case hybrid
+    /// Three squashed Gaussians; the cut is the first one, scaled to 0...J and rounded down.
+    case rounded
+  }
+
+  static let parameters: [Parameter] = [
+    Parameter(
+      "actions", .choice(Actions.allCases.map(\.rawValue)), default: .text("hybrid"),
+      source: "ours",
+      "Categorical cut and Gaussian frequencies, or three Gaussians with the cut rounded."),
+    Parameter(
+      "learningRate", .number(1e-8...1), default: .number(3e-4), source: "ours",
+      "Learning rate of Adam for actor, critics and temperatures; P2 uses 0.05."),
+    Parameter(
+      "discount", .number(0...0.9999), default: .number(0.99), source: "ours",
+      "Discount of the values of the following requests at the same RSU."),
+    Parameter(
+      "softUpdate", .number(1e-6...1), default: .number(0.005), source: "ours",
+      "Share by which target networks follow at every step."),
+    Parameter(
+      "batch", .integer(1...65_536), default: .integer(256), source: "ours",
+      "Transitions of a mini-batch."),
+    Parameter(
+      "hidden", .list(of: .integer(1...4096), count: 1...4),
+      default: .list([.integer(256), .integer(256)]), source: "ours",
+      "Widths of the hidden layers of actor and critics."),
+    Parameter(
+      "replayCapacity", .integer(1...10_000_000), default: .integer(100_000), source: "ours",
+      "Transitions that the replay buffer holds."),
+    Parameter(
+      "warmUp", .integer(1...10_000_000), default: .integer(512), unit: "tasks", source: "ours",
+      "Transitions with uniformly random decisions before learning begins."),
+    Parameter(
+      "updatesPerTask", .integer(1...64), default: .integer(1), source: "ours",
+      "Gradient steps for every transition."),
+    Parameter(
+      "leastTemperature", .number(1e-6...1000), default: .number(0.001), source: "P2 IV-A",
+      "Least temperature of the entropy."),
+    Parameter(
+      "greatestTemperature", .number(1e-6...1000), default: .number(1), source: "P2 IV-A",
+      "Greatest temperature of the entropy."),
+    Parameter(
+      "firstTemperature", .number(1e-6...1000), default: .number(0.1), source: "ours",
+      "Temperature at the start."),
+    Parameter(
+      "cutEntropy", .number(0...1), default: .number(0.1), source: "ours",
+      "Entropy that the cut is held at, as a share of that of a uniform cut."),
+    Parameter(
+      "frequencyEntropy", .number(-20...0.69), default: .number(-1), unit: "nat",
+      source: "SAC", "Entropy that each Gaussian action is held at."),
+    FrequencyRange.parameter,
+  ]
+
+  private let model: RoadModel
+  private let observation: RoadObservation
+  private let actions: Actions
+  private let range: FrequencyRange
+  private let warmUp: Int
+  private let updatesPerTask: Int
+
+  // MARK: Networks and memory
+
+  private let sac: HybridSAC
+  private let batch: HybridBatch
+  private var buffer: TransitionBuffer
+  private var rewardScale = RewardStandardisation()
+  private var exploration: RandomStream
+  private var replay: RandomStream
+
+  /// What an RSU decided on last in this episode, until the next request there.
+  private struct Pending {
+    var observation: [Float]
+    var allowed: Int
+    var choice: Int
+    var actions: [Float]
+    var reward = 0.0
+  }
+  private var pending: [Pending?]
+  private var last: Pending?
+  private var losses = 0.0
+  private var steps = 0
+
+  init(environment: RoadRSUEnvironment, parameters: ParameterValues, seed: UInt64) throws {
+    model = environment.model
+    observation = environment.observation
+    actions = Actions(rawValue: parameters.text("actions")) ?? .hybrid
+    range = FrequencyRange(parameters)
+    warmUp = parameters.integer("warmUp")
+    updatesPerTask = parameters.integer("updatesPerTask")
+    let least = parameters.number("leastTemperature")
+    let greatest = parameters.number("greatestTemperature")
+    guard least <= greatest else {
+      throw InputError(
+        "is greater than greatestTemperature", key: "leastTemperature",
+        value: parameters["leastTemperature"].text, advice: "P2 keeps it within 0.001 and 1")
+    }
+    let mostCuts = (model.types.map(\.layers).max() ?? 0) + 1
+    var settings = HybridSACSettings(
+      observation: observation.requestCount + RoadObservation.linkCount,
+      choices: actions == .hybrid ? mostCuts : 1, continuous: actions == .hybrid ? 2 : 3)
+    settings.hidden = parameters.list("hidden").compactMap {
+      if case .integer(let width) = $0 { width } else { nil }
+    }
+    settings.discount = parameters.number("discount")
+    settings.softUpdate = parameters.number("softUpdate")
+    settings.learningRate = parameters.number("learningRate")
+    settings.batch = parameters.integer("batch")
+    settings.temperatures = least...greatest
+    settings.firstTemperature = parameters.number("firstTemperature")
+    settings.choiceEntropy = parameters.number("cutEntropy")
+    settings.continuousEntropy = parameters.number("frequencyEntropy")
+    var initialisation = RandomStream(seed: seed, .initialisation)
+    sac = HybridSAC(settings, kernels: try Kernels.selected(), using: &initialisation)
+    batch = HybridBatch(settings)
+    buffer = TransitionBuffer(
+      capacity: parameters.integer("replayCapacity"),
+      width: 2 * settings.observation + settings.continuous, indexWidth: 3)
+    exploration = RandomStream(seed: seed, .exploration)
+    replay = RandomStream(seed: seed, .replay)
+    pending = Array(repeating: nil, count: model.rsuCount)
+  }
+
+  // MARK: Acting
+
+  mutating func beginEpisode(_ episode: Int, phase: Phase) {
+    pending = Array(repeating: nil, count: model.rsuCount)
+    last = nil
+    losses = 0
+    steps = 0
+  }
+
+  private func observe(_ situation: RoadSituation, _ link: RoadLink) -> [Float] {
+    var values: [Float] = []
+    values.reserveCapacity(sac.settings.observation)
+    observation.appendRequest(situation, to: &values)
+    observation.appendLink(link, to: &values)
+    return values
+  }
+
+  mutating func decide(_ situation: RoadSituation, phase: Phase) -> RoadDecision {
+    last = nil
+    guard let diverted = situation.diverted else { return model.local(situation) }
+    let link = situation.links[diverted]
+    let state = observe(situation, link)
+    let layers = model.types[situation.type].layers
+    let allowed = actions == .hybrid ? layers + 1 : 1
+    var choice: Int
+    var values: [Float]
+    if phase == .eval {
+      var none: RandomStream?
+      (choice, values) = sac.act(state, allowed: allowed, stream: &none)
+    } else if rewardScale.isFixed {
+      var stream: RandomStream? = exploration
+      (choice, values) = sac.act(state, allowed: allowed, stream: &stream)
+      exploration = stream ?? exploration
+    } else {
+      choice = exploration.index(below: allowed)
+      values = (0..<sac.settings.continuous).map { _ in Float(exploration.uniform(-1, 1)) }
+    }
+    if phase == .train {
+      last = Pending(observation: state, allowed: allowed, choice: choice, actions: values)
+    }
+    let positions = values.map { (Double($0) + 1) / 2 }
+    let cut =
+      actions == .hybrid ? choice : min(Int(positions[2] * Double(layers + 1)), layers)
+    return RoadDecision(
+      cut: cut, rsu: cut < layers ? link.rsu : 0,
+      vehicleFrequency: range.frequency(
+        positions[0], greatest: model.constants.vehicleFrequency),
+      rsuFrequency: range.frequency(positions[1], greatest: model.constants.rsuFrequency))
+  }
+
+  // MARK: Learning
+
+  mutating func learn(
+    _ situation: RoadSituation, _ decision: RoadDecision, _ outcome: RoadOutcome,
+    next: RoadSituation?
+  ) {
+    guard let diverted = situation.diverted, var now = last else { return }
+    last = nil
+    let rsu = situation.links[diverted].rsu - 1
+    let before = pending[rsu]
+    now.reward = outcome.reward
+    pending[rsu] = now
+    guard let before else { return }
+    buffer.append(
+      before.observation + now.observation + before.actions,
+      indices: [before.choice, before.allowed, now.allowed], reward: before.reward)
+    if !rewardScale.isFixed {
+      guard buffer.count >= warmUp else { return }
+      let moments = buffer.rewardMoments
+      rewardScale.fix(mean: moments.mean, deviation: moments.deviation)
+    }
+    for _ in 0..<updatesPerTask {
+      sampleBatch()
+      losses += sac.trainStep(batch, using: &replay).criticLoss
+      steps += 1
+    }
+  }
+
+  private mutating func sampleBatch() {
+    let width = sac.settings.observation
+    let continuous = sac.settings.continuous
+    for b in 0..<batch.size {
+      let row = replay.index(below: buffer.count)
+      for i in 0..<width {
+        batch.states[b, i] = buffer.number(row, i)
+        batch.nextStates[b, i] = buffer.number(row, width + i)
+      }
+      for k in 0..<continuous {
+        batch.actions[b * continuous + k] = buffer.number(row, 2 * width + k)
+      }
+      batch.choices[b] = buffer.index(row, 0)
+      batch.allowed[b] = buffer.index(row, 1)
+      batch.nextAllowed[b] = buffer.index(row, 2)
+      batch.rewards[b] = rewardScale.scaled(buffer.reward(row))
+    }
+  }
+
+  var statistics: AgentStatistics {
+    AgentStatistics(loss: steps > 0 ? losses / Double(steps) : nil)
+  }
+
+  // MARK: State
+
+  func saveState(to writer: inout StateWriter) {
+    writer.section("rtd")
+    sac.save(to: &writer)
+    buffer.save(to: &writer)
+    rewardScale.save(to: &writer)
+    writer.write(exploration)
+    writer.write(replay)
+  }
+
+  mutating func restoreState(from reader: inout StateReader) throws {
+    try reader.section("rtd")
+    try sac.restore(from: &reader)
+    try buffer.restore(from: &reader)
+    try rewardScale.restore(from: &reader)
+    exploration = try reader.readStream()
+    replay = try reader.readStream()
+  }
+
+  func savePolicy(to writer: inout StateWriter) {
+    writer.section("rtd-policy")
+    sac.save(to: &writer)
+  }
+
+  mutating func restorePolicy(from reader: inout StateReader) throws {
+    try reader.section("rtd-policy")
+    try sac.restore(from: &reader)
+  }
+
+  static let algorithm = Algorithm<RoadRSUEnvironment>(
+    name: "rtd", version: 1,
+    summary: "RTD: diversion, then soft actor-critic for the cut and both frequencies.",
+    isLearner: true, parameters: parameters
+  ) { environment, parameters, seed, _ in
+    try RoadRTD(environment: environment, parameters: parameters, seed: seed)
+  }
+}

@@ -1,0 +1,266 @@
+/// P of a slot, P1 eq (34), as a function of the decisions: tables are filled once a slot, then every
+/// evaluation is a few additions a client, one term a service vehicle and one division of the RSU's capacity.
+///
+/// The value splits into what each client costs by itself (local delay and queue, transmission), what the users
+/// of each service vehicle cost together, and what the users of the RSU cost together. Work and backlogs are in
+/// GFLOP, V weighs seconds.
+public struct SlotObjective: Sendable {
+  public let scenario: SingleRSUScenario
+  /// Cost of running up to a cut locally, `[client * cutStride + cut]`: V d_loc + Q_i W.
+  public private(set) var localCost: [Double]
+  /// Cost of sending one bit, `[client * nodes + node]`: V / rate; infinite where a node is out of range.
+  public private(set) var bitCost: [Double]
+  /// What no decision changes: - sum Q f tau over clients and service vehicles.
+  public private(set) var constant = 0.0
+  /// Backlogs of the types at the RSU, GFLOP.
+  public private(set) var typeBacklog: [Double]
+  /// Backlogs of the service vehicles, GFLOP; index 0 is node 1.
+  public private(set) var serviceBacklog: [Double]
+
+  private var typeUsers: [Int]
+  private var typeWork: [Double]
+  private var serviceUsers: [Int]
+  private var serviceWork: [Double]
+  private var gamma: [Double]
+  private var pressure: [Double]
+  private var typeCapacity: [Double]
+
+  public init(scenario: SingleRSUScenario) {
+    self.scenario = scenario
+    localCost = [Double](repeating: 0, count: scenario.clients * scenario.cutStride)
+    bitCost = [Double](repeating: 0, count: scenario.clients * scenario.nodes)
+    typeBacklog = [Double](repeating: 0, count: scenario.types)
+    serviceBacklog = [Double](repeating: 0, count: scenario.serviceVehicles)
+    typeUsers = [Int](repeating: 0, count: scenario.types)
+    typeWork = typeBacklog
+    serviceUsers = [Int](repeating: 0, count: scenario.serviceVehicles)
+    serviceWork = serviceBacklog
+    gamma = typeBacklog
+    pressure = typeBacklog
+    typeCapacity = typeBacklog
+  }
+
+  /// Fills the tables for a slot.
+  public mutating func prepare(_ situation: SlotSituation) {
+    let stride = scenario.cutStride
+    let weight = scenario.delayWeight
+    let tau = scenario.slotLength
+    constant = 0
+    for i in 0..<scenario.clients {
+      let type = scenario.typeOfClient[i]
+      let capacity = scenario.clientCapacity[i]
+      let backlog = situation.clientBacklog(i)
+      constant -= backlog * capacity * tau
+      localCost[i * stride] = 0
+      for cut in 1...scenario.layersOfType[type] {
+        let work = scenario.localWork[type * stride + cut]
+        localCost[i * stride + cut] = weight * ((backlog + work) / capacity) + backlog * work
+      }
+      for node in 0..<scenario.nodes {
+        bitCost[i * scenario.nodes + node] =
+          situation.allows(client: i, node: node)
+          ? weight / situation.link(client: i, node: node).rate : .infinity
+      }
+    }
+    for k in 0..<scenario.types {
+      typeBacklog[k] = situation.rsuBacklog(type: k)
+      pressure[k] = typeBacklog[k] * tau
+    }
+    for j in 0..<scenario.serviceVehicles {
+      serviceBacklog[j] = situation.serviceBacklog(node: j + 1)
+      constant -= serviceBacklog[j] * scenario.serviceCapacity[j] * tau
+    }
+  }
+
+  /// Whether a client may choose a node in this slot.
+  @inline(__always)
+  public func allows(client: Int, node: Int) -> Bool {
+    bitCost[client * scenario.nodes + node] < .infinity
+  }
+
+  /// What `users` with `work` in all cost together at service vehicle j (node j + 1).
+  @inline(__always)
+  public func serviceCost(_ j: Int, users: Int, work: Double) -> Double {
+    let share = 1 + Double(users - 1) / 2
+    let delay = (Double(users) * serviceBacklog[j] + share * work) / scenario.serviceCapacity[j]
+    return scenario.delayWeight * delay + serviceBacklog[j] * work
+  }
+
+  /// What the users of the RSU cost together, given their number and work per type; no user costs too, or
+  /// rather earns what the idle capacity serves of the backlogs.
+  public mutating func rsuCost(users: [Int], work: [Double]) -> Double {
+    for k in 0..<scenario.types {
+      gamma[k] = scenario.gammaRule.weight(
+        users: users[k], work: work[k], backlog: typeBacklog[k],
+        delayWeight: scenario.delayWeight)
+    }
+    RSUAllocation.divide(
+      gamma: gamma, pressure: pressure, total: scenario.rsuCapacity, into: &typeCapacity)
+    var cost = 0.0
+    for k in 0..<scenario.types {
+      let capacity = typeCapacity[k]
+      if users[k] > 0 {
+        let weight = GammaRule.corrected.weight(
+          users: users[k], work: work[k], backlog: typeBacklog[k],
+          delayWeight: scenario.delayWeight)
+        cost += weight / capacity + typeBacklog[k] * work[k]
+      }
+      cost -= pressure[k] * capacity
+    }
+    return cost
+  }
+
+  /// The capacities of the last `rsuCost`, GFLOP/s per type.
+  public var lastCapacities: [Double] { typeCapacity }
+
+  private mutating func rsuCost() -> Double {
+    rsuCost(users: typeUsers, work: typeWork)
+  }
+
+  /// P of a whole decision: `cuts[offset + i]` local layers of client i, `nodes[offset + i]` for the rest.
+  public mutating func value(cuts: [Int], nodes: [Int], at offset: Int = 0) -> Double {
+    countUsers(except: -1, cuts: cuts, nodes: nodes, at: offset)
+    var sum = constant
+    let stride = scenario.cutStride
+    for i in 0..<scenario.clients {
+      let type = scenario.typeOfClient[i]
+      let cut = cuts[offset + i]
+      sum += localCost[i * stride + cut]
+      if cut < scenario.layersOfType[type] {
+        sum +=
+          bitCost[i * scenario.nodes + nodes[offset + i]] * scenario.cutBits[type * stride + cut]
+      }
+    }
+    for j in 0..<scenario.serviceVehicles where serviceUsers[j] > 0 {
+      sum += serviceCost(j, users: serviceUsers[j], work: serviceWork[j])
+    }
+    return sum + rsuCost()
+  }
+
+  /// P of a whole decision.
+  public mutating func value(_ decision: SlotDecision) -> Double {
+    value(cuts: decision.cuts, nodes: decision.nodes)
+  }
+
+  /// A client's best choice against the others' choices.
+  public struct BestResponse: Sendable, Equatable {
+    public var cut: Int
+    public var node: Int
+    /// P with the best choice less P with the present one: at most 0.
+    public var change: Double
+  }
+
+  /// The cut and node with which P is least if only this client may change.
+  public mutating func bestResponse(
+    of client: Int, cuts: [Int], nodes: [Int]
+  ) -> BestResponse {
+    let stride = scenario.cutStride
+    let type = scenario.typeOfClient[client]
+    let layers = scenario.layersOfType[type]
+    countUsers(except: client, cuts: cuts, nodes: nodes)
+    let present = (cut: cuts[client], node: nodes[client])
+
+    // Costs are relative to a slot without this client.
+    var best = BestResponse(cut: layers, node: 0, change: localCost[client * stride + layers])
+    var presentCost = present.cut == layers ? best.change : .infinity
+    for node in 1..<scenario.nodes {
+      let perBit = bitCost[client * scenario.nodes + node]
+      if perBit == .infinity { continue }
+      let j = node - 1
+      // With n other users that bring R: (1 + n / 2) r of the newcomer, R / 2 more for the others.
+      let others = Double(serviceUsers[j])
+      let perWeight = scenario.delayWeight / scenario.serviceCapacity[j]
+      let perWork = perWeight * (1 + others / 2) + serviceBacklog[j]
+      let joining = perWeight * (serviceBacklog[j] + serviceWork[j] / 2)
+      for cut in 0..<layers {
+        let entry = type * stride + cut
+        let cost =
+          localCost[client * stride + cut] + perBit * scenario.cutBits[entry]
+          + perWork * scenario.remoteWork[entry] + joining
+        if cost < best.change { best = BestResponse(cut: cut, node: node, change: cost) }
+        if cut == present.cut && node == present.node { presentCost = cost }
+      }
+    }
+
+    let baseCost = rsuCost()
+    let perBit = bitCost[client * scenario.nodes]
+    let backlog = typeBacklog[type]
+    let workBefore = typeWork[type]
+    let weightBefore = correctedWeight(type)
+    typeUsers[type] += 1
+    for cut in 0..<layers {
+      let entry = type * stride + cut
+      let work = scenario.remoteWork[entry]
+      typeWork[type] = workBefore + work
+      let ownCost = localCost[client * stride + cut] + perBit * scenario.cutBits[entry]
+      let isPresent = cut == present.cut && present.node == 0
+      if scenario.gammaRule == .corrected && !isPresent {
+        // With the minimising allocation another unit of weight costs at least 1 / F.
+        let least =
+          (correctedWeight(type) - weightBefore) / scenario.rsuCapacity + backlog * work
+        if ownCost + least >= best.change { continue }
+      }
+      let cost = ownCost + (rsuCost() - baseCost)
+      if cost < best.change { best = BestResponse(cut: cut, node: 0, change: cost) }
+      if isPresent { presentCost = cost }
+    }
+    best.change -= presentCost
+    return best.change < 0
+      ? best : BestResponse(cut: present.cut, node: present.node, change: 0)
+  }
+
+  /// Lets one client after the other take its best response until none gains: P of the decision left.
+  public mutating func descend(_ decision: inout SlotDecision) -> Double {
+    // Gains of the size of rounding errors are none: they could go round in circles.
+    let threshold = 1e-12 * (1 + abs(value(decision)))
+    var client = 0
+    var settled = 0
+    while settled < scenario.clients {
+      let response = bestResponse(
+        of: client, cuts: decision.cuts, nodes: decision.nodes)
+      if response.change < -threshold {
+        decision.cuts[client] = response.cut
+        decision.nodes[client] = response.node
+        settled = 0
+      } else {
+        settled += 1
+      }
+      client = client + 1 == scenario.clients ? 0 : client + 1
+    }
+    return value(decision)
+  }
+
+  private func correctedWeight(_ type: Int) -> Double {
+    GammaRule.corrected.weight(
+      users: typeUsers[type], work: typeWork[type], backlog: typeBacklog[type],
+      delayWeight: scenario.delayWeight)
+  }
+
+  /// Counts users and work of every shared queue; `client` is left out.
+  private mutating func countUsers(
+    except client: Int, cuts: [Int], nodes: [Int], at offset: Int = 0
+  ) {
+    for k in 0..<scenario.types {
+      typeUsers[k] = 0
+      typeWork[k] = 0
+    }
+    for j in 0..<scenario.serviceVehicles {
+      serviceUsers[j] = 0
+      serviceWork[j] = 0
+    }
+    for i in 0..<scenario.clients where i != client {
+      let type = scenario.typeOfClient[i]
+      let cut = cuts[offset + i]
+      let node = nodes[offset + i]
+      if cut == scenario.layersOfType[type] { continue }
+      let work = scenario.remoteWork[type * scenario.cutStride + cut]
+      if node == 0 {
+        typeUsers[type] += 1
+        typeWork[type] += work
+      } else {
+        serviceUsers[node - 1] += 1
+        serviceWork[node - 1] += work
+      }
+    }
+  }
+}
