@@ -104,12 +104,14 @@ final class TestSweep: Sendable {
 
   static let imported = Mutex<String?>(nil)
 
+  /// Two heuristics and a learner.
+  ///
   /// - Parameters:
   ///   - seeds: the sweep has six runs for each.
   ///   - episodes: evaluation episodes of a run; a hundred take about half a second in a debug build.
   init(
     seeds: Int = 2, episodes: Int = 20, checkpointEvery: Int = 5, limits: String? = nil,
-    algorithms: [String] = ["random", "leo", "gbs"], rates: String = "0.05, 0.1",
+    algorithms: [String] = ["random", "leo", "disdqn"], rates: String = "0.05, 0.1",
     results: String? = nil
   ) async throws {
     folder = NSTemporaryDirectory() + "veclab-\(UUID().uuidString.prefix(8))"
@@ -126,6 +128,10 @@ final class TestSweep: Sendable {
         vehicles: 4
         slots: 100
         evaluationEpisodes: \(episodes)
+        episodes: \(episodes / 10 + 2)
+        batch: 16
+        warmUp: 4
+        hidden: [16, 16]
         checkpointEvery: \(checkpointEvery)
       grid:
         product:
