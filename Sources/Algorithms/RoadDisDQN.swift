@@ -141,7 +141,7 @@ struct RoadDisDQN: Agent {
     steps = 0
     let third = max(Double(episodes) / 3, 1)
     let progress = min(max(Double(episode - 1) / third, 0), 1)
-    epsilon = epsilons.first + (epsilons.last - epsilons.first) * progress
+    epsilon = epsilons.first * (1 - progress) + epsilons.last * progress
   }
 
   private func observe(_ situation: RoadSituation) -> [Float] {

@@ -9,16 +9,17 @@ internal import Support
 struct RoadGreedy: Agent {
   typealias Model = RoadRSUEnvironment
   private let model: RoadModel
+  private let target: RSUTarget
   private let isQueueBlind: Bool
 
-  init(model: RoadModel, isQueueBlind: Bool) {
+  init(model: RoadModel, target: RSUTarget, isQueueBlind: Bool) {
     self.model = model
+    self.target = target
     self.isQueueBlind = isQueueBlind
   }
 
   func decide(_ situation: RoadSituation, phase: Phase) -> RoadDecision {
-    guard let nearest = situation.nearest else { return model.local(situation) }
-    var link = situation.links[nearest]
+    guard var link = target.link(in: situation) else { return model.local(situation) }
     if isQueueBlind { link.queueWait = 0 }
     let constants = model.constants
     var best = (cut: 0, delay: Double.infinity)
@@ -38,11 +39,14 @@ struct RoadGreedy: Agent {
     name: "gbs", version: 1,
     summary: "Greedy: the cut with the least completion time at the nearest RSU, full frequencies.",
     parameters: [
+      RSUTarget.parameter,
       Parameter(
         "queueBlind", .flag, default: .flag(false), source: "ours",
-        "Whether the greedy choice of the cut leaves the RSU's queue out of account.")
+        "Whether the greedy choice of the cut leaves the RSU's queue out of account."),
     ]
   ) { environment, parameters, _, _ in
-    RoadGreedy(model: environment.model, isQueueBlind: parameters.flag("queueBlind"))
+    RoadGreedy(
+      model: environment.model, target: RSUTarget(parameters),
+      isQueueBlind: parameters.flag("queueBlind"))
   }
 }

@@ -7,19 +7,26 @@ internal import Support
 struct RoadRSUOnly: Agent {
   typealias Model = RoadRSUEnvironment
   private let model: RoadModel
+  private let target: RSUTarget
 
-  init(model: RoadModel) { self.model = model }
+  init(model: RoadModel, target: RSUTarget) {
+    self.model = model
+    self.target = target
+  }
 
   func decide(_ situation: RoadSituation, phase: Phase) -> RoadDecision {
-    guard let nearest = situation.nearest else { return model.local(situation) }
+    guard let link = target.link(in: situation) else { return model.local(situation) }
     return RoadDecision(
-      cut: 0, rsu: situation.links[nearest].rsu,
+      cut: 0, rsu: link.rsu,
       vehicleFrequency: model.constants.vehicleFrequency,
       rsuFrequency: model.constants.rsuFrequency)
   }
 
   static let algorithm = Algorithm<RoadRSUEnvironment>(
     name: "reo", version: 1,
-    summary: "RSU executing only: every task whole to the nearest RSU at the greatest frequency."
-  ) { environment, _, _, _ in RoadRSUOnly(model: environment.model) }
+    summary: "RSU executing only: every task whole to the nearest RSU at the greatest frequency.",
+    parameters: [RSUTarget.parameter]
+  ) { environment, parameters, _, _ in
+    RoadRSUOnly(model: environment.model, target: RSUTarget(parameters))
+  }
 }

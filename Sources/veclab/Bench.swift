@@ -4,5 +4,7 @@ import ArgumentParser
 struct Bench: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Measure the speed of the training and simulation code.",
-    subcommands: [BenchTrain.self, BenchKernels.self, BenchTasks.self, BenchSAC.self])
+    subcommands: [
+      BenchTrain.self, BenchKernels.self, BenchStep.self, BenchTasks.self, BenchSAC.self,
+    ])
 }

@@ -49,6 +49,7 @@ struct BenchTrain: ParsableCommand {
       ),
       ("msPerStep", "\(report.msPerStep)", shown(report.msPerStep)),
       ("gflops", "\(report.gflops)", shown(report.gflops)),
+      ("gflopsExecuted", "\(report.gflopsExecuted)", shown(report.gflopsExecuted)),
       ("gflopsPeak", "\(report.gflopsPeak)", shown(report.gflopsPeak)),
       ("rssMiB", "\(report.rssMiB)", shown(report.rssMiB)),
       ("actionSelectMs", "\(report.actionSelectMs)", shown(report.actionSelectMs)),

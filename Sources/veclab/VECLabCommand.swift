@@ -9,6 +9,7 @@ struct VECLabCommand: AsyncParsableCommand {
     subcommands: [
       Import.self,
       Inspect.self,
+      DNN.self,
       PlanCommand.self,
       Run.self,
       Status.self,

@@ -62,7 +62,7 @@ private func relativeError(_ a: Double, _ b: Double) -> Double {
     ["releaseRate": ParameterValue.number(0.3)],
     ["releaseRate": .number(0.8), "queueWait": .text("last-completion")],
     [
-      "releaseRate": .number(0.5), "beta": .number(2e-3), "bandwidth": .number(5),
+      "releaseRate": .number(0.5), "beta": .number(2e-3), "bandwidth": .number(5e6),
       "missedPenalty": .none, "rsuHeight": .number(12), "broadcastInterval": .integer(20),
     ],
   ])
@@ -122,7 +122,7 @@ private func relativeError(_ a: Double, _ b: Double) -> Double {
             pow(10, -(38.4 + 21 * log10(value("distance_m"))) / 10) * value("fading")
           check(
             "rate_bps",
-            parameters.number("bandwidth") * 1e6 * log2(1 + 0.2 * gain / 3e-13))
+            parameters.number("bandwidth") * log2(1 + 0.2 * gain / 3e-13))
           check("transmit_s", value("cut_bits") / value("rate_bps"))
           check("remote_s", value("remote_gflop") * 1e9 / value("f_rsu_hz"))
           var wait = 0.0
@@ -249,6 +249,7 @@ private func relativeError(_ a: Double, _ b: Double) -> Double {
     let reo = try agent("reo", environment)
     let greedy = try agent("gbs", environment)
     let blind = try agent("gbs", environment, ["queueBlind": .flag(true)])
+    let diverted = try agent("reo", environment, ["target": .text("diverted")])
     environment.beginEpisode(0, phase: .eval)
     var blindDiffers = 0
     while let situation = environment.situation {
@@ -265,6 +266,8 @@ private func relativeError(_ a: Double, _ b: Double) -> Double {
           == (nearest.map {
             RoadDecision(cut: 0, rsu: $0.rsu, vehicleFrequency: 3e9, rsuFrequency: 7e9)
           } ?? model.local(situation)))
+      #expect(
+        try decision(diverted).rsu == situation.diverted.map { situation.links[$0].rsu } ?? 0)
       let greedyDecision = try decision(greedy)
       #expect(greedyDecision.vehicleFrequency == 3e9 && greedyDecision.rsuFrequency == 7e9)
       let least = (0...layers).map {

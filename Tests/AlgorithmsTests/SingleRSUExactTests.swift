@@ -51,44 +51,60 @@ import Testing
       "V": .number([0.1, 1, 10, 150, 1000][stream.index(below: 5)]),
       "slotLength": .number([0.5, 1, 2][stream.index(below: 3)]), "slots": .integer(1),
       "v2vRange": stream.index(below: 4) == 0 ? .number(150) : .none,
+      // From sending that costs more than computing to sending that costs nothing.
+      "bandwidth": .number([1e5, 4e5, 1e6, 10e6][stream.index(below: 4)]),
       "rsuCapacity": .number([3, 30, 100][stream.index(below: 3)]),
     ]
   }
 
+  /// Compares with brute force, with and without the descents at the start of the search: without them it has
+  /// to find the optimum by itself.
+  private func compareWithBruteForce(
+    _ given: [String: ParameterValue], seed: UInt64, _ stream: inout RandomStream
+  ) throws {
+    var environment = try SingleRSUFixture.environment(given, seed: seed)
+    environment.beginEpisode(0, phase: .eval)
+    environment.setBacklogs(SingleRSUFixture.backlogs(environment.scenario.queues, &stream))
+    let situation = try #require(environment.situation)
+    var objective = SlotObjective(scenario: environment.scenario)
+    objective.prepare(situation)
+    let least = bruteForce(&objective)
+    for warmStart in [false, true] {
+      let found = objective.value(
+        try decide("exact", environment, situation, seed: seed, ["warmStart": .flag(warmStart)]))
+      #expect(
+        abs(found - least) <= 1e-9 * max(abs(least), 1e-3),
+        "seed \(seed), \(warmStart): \(found) instead of \(least), \(given)")
+    }
+  }
+
   @Test func equalsBruteForceOnSmallCases() throws {
-    for seed in 0..<150 as Range<UInt64> {
+    for seed in 0..<400 as Range<UInt64> {
       var stream = RandomStream(seed: seed, .test)
       let clients = 1 + stream.index(below: 3)
       let given = settings(&stream, clients: clients, names: ["short", "middle", "long"])
-      var environment = try SingleRSUFixture.environment(given, seed: seed)
-      environment.beginEpisode(0, phase: .eval)
-      environment.setBacklogs(SingleRSUFixture.backlogs(environment.scenario.queues, &stream))
-      let situation = try #require(environment.situation)
-      var objective = SlotObjective(scenario: environment.scenario)
-      objective.prepare(situation)
-      let least = bruteForce(&objective)
-      let found = objective.value(try decide("exact", environment, situation, seed: seed))
-      #expect(
-        abs(found - least) <= 1e-9 * max(abs(least), 1e-3),
-        "seed \(seed): \(found) instead of \(least), \(given)")
+      try compareWithBruteForce(given, seed: seed, &stream)
+    }
+  }
+
+  /// Without service vehicles and with clients of one type, all depends on the group at the RSU.
+  @Test func equalsBruteForceAtTheRSU() throws {
+    for seed in 0..<300 as Range<UInt64> {
+      var stream = RandomStream(seed: seed, .test)
+      var given = settings(&stream, clients: 4, names: ["short"])
+      given["dnnTypes"] = .list(["long", "long", "short", "short"].map { .text($0) })
+      given["serviceVehicles"] = .integer(0)
+      given["clientCapacity"] = .list([.number(1), .number(20)])
+      given["bandwidth"] = .number([2e5, 5e5, 1e6][stream.index(below: 3)])
+      try compareWithBruteForce(given, seed: seed, &stream)
     }
   }
 
   @Test func equalsBruteForceOnTheShippedNetworks() throws {
-    for seed in 0..<16 as Range<UInt64> {
+    for seed in 0..<30 as Range<UInt64> {
       var stream = RandomStream(seed: seed, .test)
       let given = settings(&stream, clients: 2, names: ["alexnet", "resnet18", "vgg16"])
-      var environment = try SingleRSUFixture.environment(given, seed: seed)
-      environment.beginEpisode(0, phase: .eval)
-      environment.setBacklogs(SingleRSUFixture.backlogs(environment.scenario.queues, &stream))
-      let situation = try #require(environment.situation)
-      var objective = SlotObjective(scenario: environment.scenario)
-      objective.prepare(situation)
-      let least = bruteForce(&objective)
-      let found = objective.value(try decide("exact", environment, situation, seed: seed))
-      #expect(
-        abs(found - least) <= 1e-9 * max(abs(least), 1e-3),
-        "seed \(seed): \(found) instead of \(least), \(given)")
+      try compareWithBruteForce(given, seed: seed, &stream)
     }
   }
 
@@ -113,7 +129,9 @@ import Testing
           }
         )
       }
-      let exact = try value(decide("exact", environment, situation, seed: seed))
+      let exact = try value(
+        decide(
+          "exact", environment, situation, seed: seed, ["warmStart": .flag(seed % 2 == 0)]))
       for algorithm in Registry.singleRSU where algorithm.name != "exact" && !algorithm.isLearner {
         let other = try value(
           decide(

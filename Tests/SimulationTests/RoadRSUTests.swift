@@ -21,7 +21,7 @@ private func parameters(
   _ given: [String: ParameterValue] = [:]
 ) throws -> ParameterValues {
   var values: [String: ParameterValue] = [
-    "dnns": .list([.text("pair")]), "vehicles": .integer(2), "slots": .integer(20),
+    "dnnTypes": .list([.text("pair")]), "vehicles": .integer(2), "slots": .integer(20),
     "releaseRate": .number(10), "rsuPositions": .list([.list([.number(0), .number(30)])]),
     "rsuHeight": .number(0),
   ]
@@ -391,6 +391,6 @@ private func isClose(_ a: Double, _ b: Double, _ tolerance: Double = 1e-12) -> B
     #expect(throws: InputError.self) {
       try environment(["batteryLow": .number(0.9), "batteryHigh": .number(0.5)])
     }
-    #expect(throws: InputError.self) { try environment(["dnns": .list([.text("other")])]) }
+    #expect(throws: InputError.self) { try environment(["dnnTypes": .list([.text("other")])]) }
   }
 }

@@ -1,4 +1,3 @@
-internal import Glibc
 internal import Support
 
 /// A DNN in the road model: the work and the data at each of its cuts.
@@ -46,8 +45,9 @@ public struct RoadModel: Sendable {
   /// Transmission rate (12) at a three-dimensional distance, in bit/s.
   @inline(__always)
   public func rate(distance: Double, fading: Double) -> Double {
-    let gain = pow(10, (-38.4 - 21 * log10(distance)) / 10) * fading
-    return constants.bandwidth * log2(1 + constants.transmitPower * gain / constants.noisePower)
+    constants.channel.rate(
+      gain: constants.pathLoss.gain(distance: max(distance, constants.minimumDistance)),
+      fading: fading)
   }
 
   /// The decision that runs all layers on the vehicle.

@@ -29,7 +29,7 @@ public struct RoadObservation: Sendable {
     self.halfLength = max(halfLength, 1)
     range = model.constants.rsuRange
     deadlineScale = model.types.map(\.deadline).max() ?? 1
-    rateScale = model.constants.bandwidth * 10
+    rateScale = model.constants.channel.bandwidth * 10
     typeCount = model.types.count
     vehicleFrequency = model.constants.vehicleFrequency
     rsuFrequency = model.constants.rsuFrequency
@@ -47,7 +47,7 @@ public struct RoadObservation: Sendable {
       "deadline_s": .number(deadlineScale), "alpha": .number(alphaScale),
       "frequency_hz": .number(frequencyScale), "distance_m": .number(range),
       "rate_bps": .number(rateScale), "wait_s": .number(waitScale),
-      "queueLength": .number(lengthScale),
+      "queue_length": .number(lengthScale),
     ])
   }
 

@@ -30,9 +30,10 @@ public struct RoadConstants: Sendable {
   public var releaseRate: Double
   public var rsuHeight: Double
   public var rsuRange: Double
-  public var bandwidth: Double
   public var transmitPower: Double
-  public var noisePower: Double
+  public var channel: Channel
+  public var pathLoss: PathLoss
+  public var minimumDistance: Double
   /// Energy coefficient of computing, in J per FLOP and Hz squared.
   public var kappa: Double
   public var vehicleFrequency: Double
@@ -61,16 +62,20 @@ public struct RoadConstants: Sendable {
     releaseRate = values.number("releaseRate")
     rsuHeight = values.number("rsuHeight")
     rsuRange = values.number("rsuRange")
-    bandwidth = values.number("bandwidth") * 1e6
     transmitPower = values.number("transmitPower")
-    noisePower = values.number("noisePower")
+    channel = Channel(
+      bandwidth: values.number("bandwidth"),
+      signalToNoise: transmitPower / values.number("noisePower"))
+    pathLoss = PathLoss(
+      constantDB: values.number("rsuPathLossConstant"), slopeDB: values.number("rsuPathLossSlope"))
+    minimumDistance = values.number("minimumDistance")
     kappa = values.number("kappa")
-    vehicleFrequency = values.number("vehicleFrequency") * 1e9
-    rsuFrequency = values.number("rsuFrequency") * 1e9
+    vehicleFrequency = values.number("vehicleFrequency")
+    rsuFrequency = values.number("rsuFrequency")
     beta = values.number("beta")
     missedPenalty = values.optionalNumber("missedPenalty") ?? 0
     deadlineFactor = values.number("deadlineFactor")
-    deadlineFrequency = values.number("deadlineFrequency") * 1e9
+    deadlineFrequency = values.number("deadlineFrequency")
     batteryLow = values.number("batteryLow")
     batteryHigh = values.number("batteryHigh")
     drainsBattery = values.flag("batteryDrain")
@@ -102,17 +107,18 @@ extension RoadRSUEnvironment {
       "slotLength", .number(0.001...60), default: .number(0.1), unit: "s", source: "ours",
       "Length of a slot."),
     Parameter(
-      "windowStride", .integer(1...1_000_000), default: .integer(10), unit: "slots",
-      source: "ours", "Distance between the starts of neighbouring candidate windows."),
+      "windowVehicles", .optional(.integer(1...10_000)), default: .none, source: "ours",
+      "Vehicles that must be present through a window; none: vehicles. Set it to the largest number of "
+        + "a sweep to use the same windows at every point."),
     Parameter(
       "trainShare", .number(0.01...0.99), default: .number(0.7), source: "ours",
       "Share of the trace, from its start, whose windows are for training; the rest is for evaluation."
     ),
     Parameter(
-      "maximumGap", .number(0...3600), default: .number(2), unit: "s", source: "ours",
+      "interpolationGap", .number(0...3600), default: .number(2), unit: "s", source: "ours",
       "Largest time between two samples of a vehicle that positions are interpolated over."),
     Parameter(
-      "dnns", .list(of: .text, count: 1...64),
+      "dnnTypes", .list(of: .text, count: 1...64),
       default: .list(["tinyyolov2", "alexnet", "vgg16", "nin"].map { .text($0) }),
       source: "P2 IV-A", "DNN of a task, drawn uniformly: shipped names or paths of layer tables."),
     Parameter(
@@ -148,7 +154,7 @@ extension RoadRSUEnvironment {
       "rsuRange", .number(1...1e6), default: .number(500), unit: "m", source: "P2 IV-A",
       "Greatest three-dimensional distance at which a vehicle reaches an RSU."),
     Parameter(
-      "bandwidth", .number(positive), default: .number(20), unit: "MHz", source: "P2 IV-A",
+      "bandwidth", .number(positive), default: .number(20e6), unit: "Hz", source: "P2 IV-A",
       "Channel bandwidth B of (12)."),
     Parameter(
       "transmitPower", .number(positive), default: .number(0.2), unit: "W", source: "ours",
@@ -157,13 +163,22 @@ extension RoadRSUEnvironment {
       "noisePower", .number(positive), default: .number(3e-13), unit: "W", source: "P2 IV-A",
       "Gaussian white noise N0 of (12)."),
     Parameter(
+      "rsuPathLossConstant", .number(-1e6...1e6), default: .number(-38.4), unit: "dB",
+      source: "3GPP urban line of sight at 2 GHz", "Gain to an RSU at 1 m."),
+    Parameter(
+      "rsuPathLossSlope", .number(0...1000), default: .number(21), unit: "dB",
+      source: "3GPP urban line of sight at 2 GHz", "Loss to an RSU for each tenfold distance."),
+    Parameter(
+      "minimumDistance", .number(1e-3...1e6), default: .number(1), unit: "m", source: "ours",
+      "Path loss below this distance is that at this distance."),
+    Parameter(
       "kappa", .number(notNegative), default: .number(1e-26), unit: "J/(FLOP Hz^2)",
       source: "P2 IV-A", "Energy coefficient of computing in (10) and (15)."),
     Parameter(
-      "vehicleFrequency", .number(positive), default: .number(3), unit: "GHz", source: "P2 IV-A",
+      "vehicleFrequency", .number(positive), default: .number(3e9), unit: "Hz", source: "P2 IV-A",
       "Greatest frequency of a vehicle's processor."),
     Parameter(
-      "rsuFrequency", .number(positive), default: .number(7), unit: "GHz", source: "P2 IV-A",
+      "rsuFrequency", .number(positive), default: .number(7e9), unit: "Hz", source: "P2 IV-A",
       "Greatest frequency of an RSU's server."),
     Parameter(
       "beta", .number(notNegative), default: .number(3e-4), unit: "s/J", source: "ours",
@@ -175,7 +190,7 @@ extension RoadRSUEnvironment {
       "deadlineFactor", .number(positive), default: .number(1.2), source: "ours",
       "Deadline of a task, in local execution times at deadlineFrequency."),
     Parameter(
-      "deadlineFrequency", .number(positive), default: .number(3), unit: "GHz", source: "ours",
+      "deadlineFrequency", .number(positive), default: .number(3e9), unit: "Hz", source: "ours",
       "Frequency of the local execution that deadlines are measured in."),
     Parameter(
       "batteryLow", .number(0...1), default: .number(0.05), source: "ours",
@@ -221,6 +236,11 @@ extension RoadRSUEnvironment {
       throw InputError(
         "is greater than batteryHigh", key: "batteryLow", value: values["batteryLow"].text,
         advice: "batteryHigh is \(values["batteryHigh"].text)")
+    }
+    if case .integer(let needed) = values["windowVehicles"], needed < values.integer("vehicles") {
+      throw InputError(
+        "is less than vehicles", key: "windowVehicles", value: "\(needed)",
+        advice: "vehicles is \(values.integer("vehicles"))")
     }
     if values.number("batteryHigh") <= 0 {
       throw InputError(

@@ -14,10 +14,10 @@ public struct RoadRSUEnvironment: Environment {
   public let axis: RoadAxis
   /// Scale factors of the observation.
   public let observation: RoadObservation
-  private let windows: RoadWindows
+  private let windows: EpisodeWindows
+  private let seed: UInt64
   private let drawnConstants: JSONValue
 
-  private let mobility: RandomField
   private let sampling: RandomField
   private let release: RandomField
   private let taskType: RandomField
@@ -48,7 +48,7 @@ public struct RoadRSUEnvironment: Environment {
 
   public init(parameters: ParameterValues, sources: ScenarioSources) throws {
     try RoadRSUEnvironment.check(parameters)
-    let windows = try RoadWindows(trace: sources.trace, parameters: parameters)
+    let windows = try EpisodeWindows(road: sources.trace, parameters: parameters)
     try self.init(
       parameters: parameters, profiles: sources.profiles, seed: sources.seed,
       axis: RoadAxis(trace: sources.trace), windows: windows)
@@ -78,17 +78,18 @@ public struct RoadRSUEnvironment: Environment {
     }
     guard !windows.isEmpty else { throw InputError("there is no window") }
     try self.init(
-      parameters: parameters, profiles: profiles, seed: seed, axis: axis, windows: .memory(windows))
+      parameters: parameters, profiles: profiles, seed: seed, axis: axis,
+      windows: EpisodeWindows(train: windows, evaluation: windows))
   }
 
   private init(
     parameters: ParameterValues, profiles: [String: DNNProfile], seed: UInt64, axis: RoadAxis,
-    windows: RoadWindows
+    windows: EpisodeWindows
   ) throws {
     let constants = RoadConstants(parameters)
     let chosen = try RoadRSUEnvironment.profileNames(parameters).map { name in
       guard let profile = profiles[name] else {
-        throw InputError("has no profile", key: "dnns", value: name)
+        throw InputError("has no profile", key: "dnnTypes", value: name)
       }
       return profile
     }
@@ -100,12 +101,12 @@ public struct RoadRSUEnvironment: Environment {
     self.model = model
     self.axis = axis
     self.windows = windows
+    self.seed = seed
     rsuAlong = zip(rsus.x, rsus.y).map { axis.along(x: $0, y: $1) }
     let least = rsuAlong.min() ?? 0
     let greatest = rsuAlong.max() ?? 0
     middle = (least + greatest) / 2
     observation = RoadObservation(model: model, halfLength: (axis.end - axis.start) / 2)
-    mobility = RandomField(seed: seed, .mobilityWindow)
     sampling = RandomField(seed: seed, .vehicleSample)
     release = RandomField(seed: seed, .taskRelease)
     taskType = RandomField(seed: seed, .taskType)
@@ -123,24 +124,21 @@ public struct RoadRSUEnvironment: Environment {
   }
 
   public static func profileNames(_ parameters: ParameterValues) -> [String] {
-    parameters.list("dnns").map(\.text)
+    parameters.list("dnnTypes").map(\.text)
   }
 
   public var constants: JSONValue { drawnConstants }
 
   private static func constants(
-    model: RoadModel, axis: RoadAxis, windows: RoadWindows, observation: RoadObservation
+    model: RoadModel, axis: RoadAxis, windows: EpisodeWindows, observation: RoadObservation
   ) -> JSONValue {
-    func starts(_ candidates: [QualifyingWindows.Candidate]) -> JSONValue {
+    func list(_ starts: [Double]) -> JSONValue {
       .object([
-        "count": .integer(candidates.count),
-        "firstStart_s": candidates.first.map { .number($0.startTime) } ?? .null,
-        "lastStart_s": candidates.last.map { .number($0.startTime) } ?? .null,
-        "leastVehicles": candidates.map(\.vehicles).min().map { .integer($0) } ?? .null,
-        "mostVehicles": candidates.map(\.vehicles).max().map { .integer($0) } ?? .null,
+        "count": .integer(starts.count),
+        "starts_s": EpisodeWindows.stretches(starts, slotLength: model.constants.slotLength),
       ])
     }
-    var members: [String: JSONValue] = [
+    return .object([
       "rsus": .list(
         (0..<model.rsuCount).map {
           .object([
@@ -148,12 +146,12 @@ public struct RoadRSUEnvironment: Environment {
             "z_m": .number(model.constants.rsuHeight),
           ])
         }),
-      "roadAxis": .object([
-        "originX_m": .number(axis.originX), "originY_m": .number(axis.originY),
-        "directionX": .number(axis.directionX), "directionY": .number(axis.directionY),
+      "road_axis": .object([
+        "origin_x_m": .number(axis.originX), "origin_y_m": .number(axis.originY),
+        "direction_x": .number(axis.directionX), "direction_y": .number(axis.directionY),
         "start_m": .number(axis.start), "end_m": .number(axis.end),
       ]),
-      "dnns": .list(
+      "dnn_types": .list(
         model.types.map {
           .object([
             "name": .text($0.name), "layers": .integer($0.layers),
@@ -162,22 +160,16 @@ public struct RoadRSUEnvironment: Environment {
           ])
         }),
       "observation": observation.scales,
-    ]
-    switch windows {
-    case .trace(_, let train, let eval):
-      members["windows"] = .object(["train": starts(train), "eval": starts(eval)])
-    case .memory(let windows):
-      members["windows"] = .object(["count": .integer(windows.count)])
-    }
-    return .object(members)
+      "train_windows": list(windows.trainStarts),
+      "eval_windows": list(windows.evaluationStarts),
+    ])
   }
 
   public mutating func beginEpisode(_ episode: Int, phase: Phase) {
     key = 2 * episode + (phase == .eval ? 1 : 0)
     let constants = model.constants
     let vehicles = constants.vehicles
-    var windowStream = mobility.stream(key)
-    window = windows.window(windowStream.index(below: windows.count(phase)), phase)
+    window = windows.window(episode: episode, phase: phase, seed: seed)
     var sampleStream = sampling.stream(key)
     columns = sampleStream.sample(vehicles, of: window.vehicles.count)
     batteries = (0..<vehicles).map {

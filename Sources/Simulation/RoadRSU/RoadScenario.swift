@@ -1,70 +1,24 @@
 internal import Support
-public import Trace
+internal import Trace
 
-/// Where the episodes of the road model take place: the windows of a trace, or windows held in memory.
-public enum RoadWindows: Sendable {
-  /// Candidate windows of a trace, in order of time, apart for training and evaluation.
-  case trace(
-    QualifyingWindows, train: [QualifyingWindows.Candidate], eval: [QualifyingWindows.Candidate])
-  /// Windows in memory, the same for training and evaluation; every vehicle must be present throughout.
-  case memory([TraceWindow])
-
-  func count(_ phase: Phase) -> Int {
-    switch self {
-    case .trace(_, let train, let eval): phase == .train ? train.count : eval.count
-    case .memory(let windows): windows.count
-    }
-  }
-
-  func window(_ index: Int, _ phase: Phase) -> TraceWindow {
-    switch self {
-    case .trace(let qualifying, let train, let eval):
-      qualifying.window(phase == .train ? train[index] : eval[index])
-    case .memory(let windows): windows[index]
-    }
-  }
-
-  /// The windows of a trace in which enough vehicles are present throughout.
+extension EpisodeWindows {
+  /// The windows of a trace through which enough vehicles are present.
   ///
-  /// The trace is cut in two by time: a window is for training if it ends no later than the cut, for evaluation
-  /// if it starts no earlier.
-  /// - Throws: `InputError` when one of the two has no window, with the best window's vehicles and advice.
-  init(trace: TraceFile, parameters: ParameterValues) throws {
-    let slots = parameters.integer("slots")
+  /// - Throws: `InputError` when training or evaluation has none, with the best window's vehicles and advice.
+  init(road trace: TraceFile, parameters: ParameterValues) throws {
     let vehicles = parameters.integer("vehicles")
-    let stride = parameters.integer("windowStride")
-    let qualifying = try QualifyingWindows(
-      trace: trace, rsuX: 0, rsuY: 0, coverage: .infinity, slots: slots,
-      slotLength: parameters.number("slotLength"), maximumGap: parameters.number("maximumGap"))
-    let first = trace.header.firstTime
-    let last = trace.header.lastTime
-    let cut = first + parameters.number("trainShare") * (last - first)
-    // Slot times are rounded to a nanosecond.
-    let tolerance = 1e-6
-    let candidates = qualifying.candidates.filter { $0.firstSlot % stride == 0 }
-    func pick(
-      _ part: String, _ isInPart: (QualifyingWindows.Candidate) -> Bool
-    ) throws -> [QualifyingWindows.Candidate] {
-      let all = candidates.filter(isInPart)
-      let chosen = all.filter { $0.vehicles >= vehicles }
-      if !chosen.isEmpty { return chosen }
-      let length = CSVWriter.text(of: Double(slots) * parameters.number("slotLength"))
-      guard let best = all.map(\.vehicles).max() else {
-        throw InputError(
-          "the trace is too short: its part for \(part) holds no window of \(length) s",
-          file: trace.path, key: "slots", value: "\(slots)",
-          advice: "Take fewer slots, another trainShare, or a longer trace")
-      }
-      throw InputError(
-        "no window for \(part) has so many vehicles that are present for all its \(length) s: "
-          + "the best has \(best)", file: trace.path, key: "vehicles", value: "\(vehicles)",
-        advice: best > 0
-          ? "Take at most \(best) vehicles, fewer slots, or a trace with more traffic"
-          : "Take fewer slots or a trace in which vehicles stay longer")
+    var needed = (key: "vehicles", count: vehicles)
+    if case .integer(let count) = parameters["windowVehicles"] {
+      needed = ("windowVehicles", count)
     }
-    let train = try pick("training") { $0.endTime <= cut + tolerance }
-    let eval = try pick("evaluation") { $0.startTime >= cut - tolerance }
-    self = .trace(qualifying, train: train, eval: eval)
+    try self.init(
+      qualifying: QualifyingWindows(
+        trace: trace, rsuX: 0, rsuY: 0, coverage: .infinity, slots: parameters.integer("slots"),
+        slotLength: parameters.number("slotLength"),
+        maximumGap: parameters.number("interpolationGap")),
+      trace: trace, vehicles: needed.count, trainShare: parameters.number("trainShare"),
+      place: "on the road", key: needed.key,
+      advice: "Fewer vehicles, fewer slots or a trace with more traffic would help")
   }
 }
 

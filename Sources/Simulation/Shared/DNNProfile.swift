@@ -155,19 +155,25 @@ extension DNNProfile {
       let path = "\(folder)/\(nameOrPath).csv"
       if Files.exists(path) { return path }
     }
-    var known: [String] = []
-    for folder in folders {
-      for file in (try? Files.list(folder)) ?? [] where file.hasSuffix(".csv") {
-        let name = String(file.dropLast(4))
-        if !known.contains(name) { known.append(name) }
-      }
-    }
+    let known = shippedNames(relativeTo: folder)
     let advice =
       nearestName(to: nameOrPath, among: known).map { "Did you mean '\($0)'?" }
       ?? (known.isEmpty
         ? "No folder dnn or Experiments/dnn was found above \(folder)"
         : "Known are \(known.joined(separator: ", ")); a table of your own is named by its path")
     throw InputError("is not a known DNN", key: "dnn", value: nameOrPath, advice: advice)
+  }
+
+  /// Names that `load` knows, in order of the folders, then of the names.
+  public static func shippedNames(relativeTo folder: String) -> [String] {
+    var names: [String] = []
+    for folder in tableFolders(relativeTo: folder) {
+      for file in (try? Files.list(folder)) ?? [] where file.hasSuffix(".csv") {
+        let name = String(file.dropLast(4))
+        if !names.contains(name) { names.append(name) }
+      }
+    }
+    return names
   }
 
   /// Folders with layer tables, nearest first.

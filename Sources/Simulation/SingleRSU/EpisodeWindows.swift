@@ -17,10 +17,13 @@ public struct EpisodeWindows: Sendable {
   /// Windows with at least `vehicles` qualifying vehicles that end in the first `trainShare` of the trace's
   /// time (training), or start in the rest (evaluation); none crosses the split.
   ///
+  /// - Parameters:
+  ///   - place: Where vehicles qualify, `key` the parameters that say how many, `advice` what would help: for
+  ///     the error.
   /// - Throws: `InputError` if there is none of either, with the most vehicles that a window has.
   init(
     qualifying: QualifyingWindows, trace: TraceFile, vehicles: Int, trainShare: Double,
-    coverage: Double
+    place: String, key: String, advice: String
   ) throws {
     let first = trace.header.firstTime
     let split = first + trainShare * (trace.header.lastTime - first)
@@ -43,12 +46,10 @@ public struct EpisodeWindows: Sendable {
             advice: "Take fewer slots, another trainShare or a longer trace")
         }
         throw InputError(
-          "no window of the \(name) part has \(vehicles) vehicles within "
-            + "\(CSVWriter.text(of: coverage)) m of the RSU in all \(qualifying.slots) slots; "
+          "no window of the \(name) part has \(vehicles) vehicles \(place) in all "
+            + "\(qualifying.slots) slots; "
             + "the best one, from \(CSVWriter.text(of: best.startTime)) s, has \(best.vehicles)",
-          file: trace.path, key: "clients + serviceVehicles", value: "\(vehicles)",
-          advice: "Fewer vehicles, fewer slots, a larger coverage, another place of the RSU "
-            + "(see 'veclab inspect') or a trace with more traffic would help")
+          file: trace.path, key: key, value: "\(vehicles)", advice: advice)
       }
       chosen.append(fit)
     }
@@ -97,12 +98,24 @@ public struct EpisodeWindows: Sendable {
 }
 
 extension SingleRSUEnvironment {
+  /// Evaluation episodes, from 1, whose windows and roles `constants` lists; `backlogs.csv` has them all.
+  static let listedEpisodes = 100
+
   public var constants: JSONValue {
     func numbers(_ values: [Double]) -> JSONValue { .list(values.map { .number($0) }) }
     func windowList(_ starts: [Double]) -> JSONValue {
       .object([
         "count": .integer(starts.count),
         "starts_s": EpisodeWindows.stretches(starts, slotLength: scenario.slotLength),
+      ])
+    }
+    let episodes = (1...SingleRSUEnvironment.listedEpisodes).map { episode in
+      let positions = positions(episode: episode, phase: .eval)
+      let names = positions.names.map { JSONValue.text($0) }
+      return JSONValue.object([
+        "episode": .integer(episode), "window_start_s": .number(positions.startTime),
+        "clients": .list(Array(names[..<scenario.clients])),
+        "service_vehicles": .list(Array(names[scenario.clients...])),
       ])
     }
     return .object([
@@ -114,7 +127,7 @@ extension SingleRSUEnvironment {
       "direction_of_travel": numbers([scenario.axis.directionX, scenario.axis.directionY]),
       "train_windows": windowList(windows.trainStarts),
       "eval_windows": windowList(windows.evaluationStarts),
-      "roles": .text("drawn for each episode, listed in backlogs.csv"),
+      "eval_roles": .list(episodes),
       "observation_backlog_scale_gflop": .number(scenario.backlogScale),
       "observation_position_scale_m": .number(scenario.positionScale),
     ])

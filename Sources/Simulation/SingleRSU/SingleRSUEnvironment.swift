@@ -45,7 +45,10 @@ public struct SingleRSUEnvironment: Environment {
     let windows = try EpisodeWindows(
       qualifying: qualifying, trace: trace, vehicles: needed,
       trainShare: parameters.number("trainShare"),
-      coverage: coverage)
+      place: "within \(CSVWriter.text(of: coverage)) m of the RSU",
+      key: "clients + serviceVehicles",
+      advice: "Fewer vehicles, fewer slots, a larger coverage, another place of the RSU "
+        + "(see 'veclab inspect') or a trace with more traffic would help")
     let axis = try RoadAxis(trace: trace, nearX: rsu.x, nearY: rsu.y, radius: coverage)
     try self.init(
       parameters: parameters, profiles: sources.profiles, seed: sources.seed, windows: windows,
@@ -78,22 +81,26 @@ public struct SingleRSUEnvironment: Environment {
   }
 
   public mutating func beginEpisode(_ episode: Int, phase: Phase) {
-    let roles = scenario.clients + scenario.serviceVehicles
+    positions = positions(episode: episode, phase: phase)
+    fadingIndex = 2 * episode + phase.index
+    slot = 0
+    backlogs = [Double](repeating: 0, count: scenario.queues)
+  }
+
+  /// The vehicles of an episode by role, drawn from the seed, the phase and the episode.
+  func positions(episode: Int, phase: Phase) -> EpisodePositions {
     let window = windows.window(episode: episode, phase: phase, seed: scenario.seed)
-    let phaseIndex = phase == .train ? 0 : 1
+    let count = window.names.count
+    precondition(count >= scenario.clients + scenario.serviceVehicles)
+    precondition(window.slots >= scenario.slots)
     // Clients from the front of one permutation, service vehicles from its back: with the same windows,
     // more of one role takes no vehicle from the other.
-    let count = window.names.count
-    precondition(count >= roles && window.slots >= scenario.slots)
-    var stream = scenario.roles.stream(phaseIndex, episode)
+    var stream = scenario.roles.stream(phase.index, episode)
     let order = stream.sample(count, of: count)
     let columns =
       Array(order[..<scenario.clients])
       + order[(count - scenario.serviceVehicles)...].reversed()
-    positions = EpisodePositions(window: window, columns: columns)
-    fadingIndex = 2 * episode + phaseIndex
-    slot = 0
-    backlogs = [Double](repeating: 0, count: scenario.queues)
+    return EpisodePositions(window: window, columns: columns)
   }
 
   public var windowStart: Double { positions?.startTime ?? .nan }
@@ -257,4 +264,9 @@ extension SingleRSUScenario {
   func queue(client: Int, node: Int) -> Int {
     clients + (node == 0 ? typeOfClient[client] : types + node - 1)
   }
+}
+
+extension Phase {
+  /// Index in random fields: training and evaluation share no draw.
+  fileprivate var index: Int { self == .train ? 0 : 1 }
 }
