@@ -24,7 +24,7 @@ struct RoadDisDQN: Agent {
       "softUpdate", .number(1e-6...1), default: .number(0.005), source: "ours",
       "Share by which target networks follow at every step."),
     Parameter(
-      "batch", .integer(1...65_536), default: .integer(64), source: "ours",
+      "batchSize", .integer(1...65_536), default: .integer(64), source: "ours",
       "Transitions of a mini-batch."),
     Parameter(
       "hidden", .list(of: .integer(1...4096), count: 1...4),
@@ -34,16 +34,16 @@ struct RoadDisDQN: Agent {
       "replayCapacity", .integer(1...10_000_000), default: .integer(100_000), source: "ours",
       "Transitions that the replay buffer of an RSU holds."),
     Parameter(
-      "warmUp", .integer(1...10_000_000), default: .integer(64), unit: "tasks", source: "ours",
+      "warmupTasks", .integer(1...10_000_000), default: .integer(64), unit: "tasks", source: "ours",
       "Transitions of an RSU before its network learns."),
     Parameter(
-      "firstEpsilon", .number(0...1), default: .number(1), source: "ours",
+      "epsilonStart", .number(0...1), default: .number(1), source: "ours",
       "Share of random decisions at the start of training."),
     Parameter(
-      "lastEpsilon", .number(0...1), default: .number(0.05), source: "ours",
+      "epsilonEnd", .number(0...1), default: .number(0.05), source: "ours",
       "Share of random decisions after the first third of the training episodes."),
     Parameter(
-      "clipNorm", .optional(.number(1e-6...1e9)), default: .number(10), source: "ours",
+      "gradientClip", .optional(.number(1e-6...1e9)), default: .number(10), source: "ours",
       "Bound of the gradients' norm."),
   ]
 
@@ -95,16 +95,14 @@ struct RoadDisDQN: Agent {
     discount = parameters.number("discount")
     adam = Adam(learningRate: parameters.number("learningRate"))
     softUpdate = parameters.number("softUpdate")
-    clipNorm = parameters.optionalNumber("clipNorm")
-    batchSize = parameters.integer("batch")
-    warmUp = parameters.integer("warmUp")
-    epsilons = (parameters.number("firstEpsilon"), parameters.number("lastEpsilon"))
+    clipNorm = parameters.optionalNumber("gradientClip")
+    batchSize = parameters.integer("batchSize")
+    warmUp = parameters.integer("warmupTasks")
+    epsilons = (parameters.number("epsilonStart"), parameters.number("epsilonEnd"))
     self.episodes = episodes
     mostCuts = (model.types.map(\.layers).max() ?? 0) + 1
     width = observation.requestCount + model.rsuCount * RoadObservation.linkCount
-    let hidden = parameters.list("hidden").compactMap { value -> Int? in
-      if case .integer(let width) = value { width } else { nil }
-    }
+    let hidden = parameters.integers("hidden")
     var layout = ParameterLayout()
     network = MLP(
       &layout, "q", widths: [width] + hidden + [model.rsuCount * mostCuts], activation: .relu)

@@ -37,7 +37,7 @@ struct RoadRTD: Agent {
       "softUpdate", .number(1e-6...1), default: .number(0.005), source: "ours",
       "Share by which target networks follow at every step."),
     Parameter(
-      "batch", .integer(1...65_536), default: .integer(256), source: "ours",
+      "batchSize", .integer(1...65_536), default: .integer(256), source: "ours",
       "Transitions of a mini-batch."),
     Parameter(
       "hidden", .list(of: .integer(1...4096), count: 1...4),
@@ -47,7 +47,8 @@ struct RoadRTD: Agent {
       "replayCapacity", .integer(1...10_000_000), default: .integer(100_000), source: "ours",
       "Transitions that the replay buffer holds."),
     Parameter(
-      "warmUp", .integer(1...10_000_000), default: .integer(512), unit: "tasks", source: "ours",
+      "warmupTasks", .integer(1...10_000_000), default: .integer(512), unit: "tasks",
+      source: "ours",
       "Transitions with uniformly random decisions before learning begins."),
     Parameter(
       "updatesPerTask", .integer(1...64), default: .integer(1), source: "ours",
@@ -104,7 +105,7 @@ struct RoadRTD: Agent {
     observation = environment.observation
     actions = Actions(rawValue: parameters.text("actions")) ?? .hybrid
     range = FrequencyRange(parameters)
-    warmUp = parameters.integer("warmUp")
+    warmUp = parameters.integer("warmupTasks")
     updatesPerTask = parameters.integer("updatesPerTask")
     let least = parameters.number("leastTemperature")
     let greatest = parameters.number("greatestTemperature")
@@ -117,13 +118,11 @@ struct RoadRTD: Agent {
     var settings = HybridSACSettings(
       observation: observation.requestCount + RoadObservation.linkCount,
       choices: actions == .hybrid ? mostCuts : 1, continuous: actions == .hybrid ? 2 : 3)
-    settings.hidden = parameters.list("hidden").compactMap {
-      if case .integer(let width) = $0 { width } else { nil }
-    }
+    settings.hidden = parameters.integers("hidden")
     settings.discount = parameters.number("discount")
     settings.softUpdate = parameters.number("softUpdate")
     settings.learningRate = parameters.number("learningRate")
-    settings.batch = parameters.integer("batch")
+    settings.batch = parameters.integer("batchSize")
     settings.temperatures = least...greatest
     settings.firstTemperature = parameters.number("firstTemperature")
     settings.choiceEntropy = parameters.number("cutEntropy")

@@ -240,6 +240,14 @@ public struct ParameterValues: Sendable, Equatable {
     return value
   }
 
+  /// A list of integers.
+  public func integers(_ key: String) -> [Int] {
+    list(key).map { value in
+      guard case .integer(let element) = value else { return wrongType(key) }
+      return element
+    }
+  }
+
   private func wrongType<T>(_ key: String) -> T {
     preconditionFailure("parameter '\(key)' is read as a type that its schema does not give")
   }

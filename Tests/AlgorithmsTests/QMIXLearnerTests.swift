@@ -19,7 +19,8 @@ import Testing
       let algorithm = try #require(Registry.singleRSU.first { $0.name == name })
       var setting: [String: ParameterValue] = [
         "clients": .integer(2), "serviceVehicles": .integer(2), "slots": .integer(5),
-        "dnnTypes": .list([.text("short"), .text("middle")]), "hiddenUnits": .integer(8),
+        "dnnTypes": .list([.text("short"), .text("middle")]),
+        "hidden": .list([.integer(8), .integer(8)]),
         "batchSize": .integer(4), "warmupEpisodes": .integer(2), "denoisingSteps": .integer(2),
       ]
       setting.merge(given) { $1 }
@@ -160,7 +161,8 @@ import Testing
     var training = try Training(
       name, episodes: episodes,
       [
-        "discount": .number(0), "learningRate": .number(3e-3), "hiddenUnits": .integer(24),
+        "discount": .number(0), "learningRate": .number(3e-3),
+        "hidden": .list([.integer(24), .integer(24)]),
         "batchSize": .integer(16), "slots": .integer(10), "epsilonDecayShare": .number(0.5),
       ])
     let random = try (0..<5).map { try training.run($0, .train) }

@@ -7,11 +7,12 @@ import Testing
 
 private let small: [String: [String: ParameterValue]] = [
   "rtd": [
-    "batch": .integer(16), "hidden": .list([.integer(16), .integer(16)]), "warmUp": .integer(30),
+    "batchSize": .integer(16), "hidden": .list([.integer(16), .integer(16)]),
+    "warmupTasks": .integer(30),
     "replayCapacity": .integer(100),
   ],
   "disdqn": [
-    "batch": .integer(8), "hidden": .list([.integer(16)]), "warmUp": .integer(10),
+    "batchSize": .integer(8), "hidden": .list([.integer(16)]), "warmupTasks": .integer(10),
     "replayCapacity": .integer(30),
   ],
 ]

@@ -22,11 +22,11 @@ import Testing
       entry.model == "road-rsu"
       ? (
         "two-way-road",
-        "vehicles: 4, slots: 60, releaseRate: 0.5, hidden: [8, 8], warmUp: 4, batch: 8"
+        "vehicles: 4, slots: 60, releaseRate: 0.5, hidden: [8, 8], warmupTasks: 4, batchSize: 8"
       )
       : (
         "motorway",
-        "clients: 2, serviceVehicles: 2, slots: 6, warmupEpisodes: 1, hiddenUnits: 16, "
+        "clients: 2, serviceVehicles: 2, slots: 6, warmupEpisodes: 1, hidden: [16, 16], "
           + "batchSize: 4, denoisingSteps: 2"
       )
     let text = """

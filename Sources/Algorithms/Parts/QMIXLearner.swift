@@ -46,8 +46,9 @@ struct QMIXLearner {
       "shared", .flag, default: .flag(false), source: "ours",
       "Clients of one DNN type share a network instead of each having its own."),
     Parameter(
-      "hiddenUnits", .integer(1...4096), default: .integer(256), source: "P1 §8.1",
-      "Neurons of each of the three hidden layers of an agent's network."),
+      "hidden", .list(of: .integer(1...4096), count: 1...8),
+      default: .list([.integer(256), .integer(256), .integer(256)]), source: "P1 §8.1",
+      "Widths of the hidden layers of an agent's network."),
   ]
 
   private let core: QMIXCore
@@ -85,7 +86,7 @@ struct QMIXLearner {
     observation = scenario.observationSize
     nodes = scenario.nodes
     var settings = QMIXSettings(actions: actions, observation: observation)
-    settings.hidden = Array(repeating: parameters.integer("hiddenUnits"), count: 3)
+    settings.hidden = parameters.integers("hidden")
     settings.diffusion = diffusion
     settings.mixer = mixer == "printed" ? .linear : .monotonic
     settings.gamma = parameters.number("discount")
