@@ -155,7 +155,8 @@ public enum Files {
   ///
   /// A reader sees the old content or the new one, never a part. On an error the temporary file is removed.
   public static func writeAtomically(_ bytes: [UInt8], to path: String) throws {
-    let temporary = "\(path).\(getpid()).tmp"
+    // Process numbers are not unique among machines that share a file system.
+    let temporary = "\(path).\(getpid())-\(UInt32.random(in: 0...UInt32.max)).tmp"
     do {
       try writeSynchronised(bytes, to: temporary)
       guard Glibc.rename(temporary, path) == 0 else { throw failure("rename to", path) }

@@ -51,9 +51,9 @@ extension FaultInjection {
     }
 
     @Test func requestsToStopLeaveCheckpointsThatGoOn() async throws {
-      let expected = try await TestSweep.reference(seeds: 1, episodes: 300)
+      let expected = try await TestSweep.reference(seeds: 1, episodes: 150)
       for signal in [SIGTERM, SIGINT] {
-        let sweep = try await TestSweep(seeds: 1, episodes: 300)
+        let sweep = try await TestSweep(seeds: 1, episodes: 150)
         let coordinator = try await Program.start(sweep.arguments())
         let isWorking = try await eventually(within: 20) {
           try sweep.runs().contains {

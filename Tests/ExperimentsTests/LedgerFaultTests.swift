@@ -116,15 +116,19 @@ import Testing
     let scratch = try ScratchFolder()
     let ledger = RunLedger(folder: scratch.path)
     let run = Toy.runs(1)[0]
-    // A folder stands where the second checkpoint is first written.
-    try Files.makeFolder(ledger.attemptFolder(run.id, 1) + "/checkpoint-2.\(getpid()).tmp")
-    var loop = Toy.loop(ledger, [run])
+    let folder = ledger.attemptFolder(run.id, 1)
+    // The attempt's folder is away while the third and fourth checkpoints are written.
+    var loop = Toy.loop(ledger, [run]) { run, context in
+      try Toy.execute(run, context) { episode in
+        if episode == 3 { try FileManager.default.moveItem(atPath: folder, toPath: folder + "x") }
+        if episode == 5 { try FileManager.default.moveItem(atPath: folder + "x", toPath: folder) }
+      }
+    }
     #expect(try loop.run() == .done)
     #expect(try Toy.result(ledger, run) == Toy.expected(run))
     let provenance = try JSONValue(path: ledger.resultFolder(run.id) + "/provenance.json")
-    #expect(provenance["checkpointsNotSaved"] == .integer(4))
-    #expect(
-      try Files.readText(ledger.attemptFolder(run.id, 1) + "/log").contains("Is a directory"))
+    #expect(provenance["checkpointsNotSaved"] == .integer(2))
+    #expect(try Files.readText(folder + "/log").contains("No such file or directory"))
   }
 
   @Test func heartbeatRecordsAreWholeOrRefused() throws {

@@ -101,10 +101,14 @@ public struct CheckpointStore: Sendable {
     return bytes
   }
 
-  /// Removes the checkpoints of every attempt; a published run needs none.
+  /// Removes what a published run needs no more: checkpoints, whole or torn, and files of unfinished attempts.
   func removeAll() {
     for attempt in (try? ledger.attempts(run)) ?? [] {
-      for number in numbers(attempt: attempt) { unlink(path(attempt: attempt, number: number)) }
+      let folder = ledger.attemptFolder(run, attempt)
+      for name in (try? Files.list(folder)) ?? []
+      where name.hasPrefix("checkpoint-") || name == "result" {
+        try? Files.remove(folder + "/" + name)
+      }
     }
   }
 }

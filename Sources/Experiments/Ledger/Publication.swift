@@ -45,7 +45,6 @@ struct Publication {
     }
     try Files.synchroniseFolder(ledger.runFolder(run))
     try Files.synchroniseFolder(ledger.runsFolder)
-    CheckpointStore(ledger: ledger, run: run).removeAll()
     return .published
   }
 

@@ -128,7 +128,7 @@ public struct RunLedger: Sendable {
       try Files.writeAtomically(bytes, to: path)
       return
     }
-    let temporary = "\(path).\(ClaimOwner.current.host).\(getpid()).tmp"
+    let temporary = "\(path).\(UInt64.random(in: 0...UInt64.max)).tmp"
     try Files.writeSynchronised(bytes, to: temporary)
     defer { unlink(temporary) }
     guard link(temporary, path) == 0 || errno == EEXIST else {
@@ -165,8 +165,9 @@ public struct RunLedger: Sendable {
     let folder = attemptFolder(run, attempt)
     try Files.makeFolder(folder)
     let claim = folder + "/claim"
-    let own = "\(claim).\(ClaimOwner.current.host).\(getpid())"
-    let descriptor = open(own, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o666)
+    // Process numbers, and even host names, are not unique among containers.
+    let own = "\(claim).\(UInt64.random(in: 0...UInt64.max))"
+    let descriptor = open(own, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o666)
     guard descriptor >= 0 else { throw Files.failure("claim the run in", own) }
     defer {
       close(descriptor)

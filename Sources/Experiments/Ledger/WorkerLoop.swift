@@ -178,15 +178,21 @@ public struct WorkerLoop {
       let end = try execute(attempt.specification, attempt)
       watch.liftLimits()
       if end == .stopped {
+        try attempt.checkOwnership()
         return AttemptEnd(.stopped, "stopped on request; goes on from its checkpoint")
       }
       switch try attempt.publish() {
-      case .published: return AttemptEnd(.finished, "result published")
+      case .published:
+        CheckpointStore(ledger: ledger, run: attempt.specification.id).removeAll()
+        return AttemptEnd(.finished, "result published")
       case .alreadyPublished:
         return AttemptEnd(.superseded, "another attempt had published the result before")
       }
     } catch is AttemptSuperseded {
       return AttemptEnd(.superseded, "another process has taken the run over")
+    } catch  where ledger.isSuperseded(attempt.specification.id, attempt: attempt.number) {
+      // The process that published has tidied up under this one.
+      return AttemptEnd(.superseded, "another process has taken the run over (\(error))")
     } catch let error as InputError {
       return AttemptEnd(WorkerLoop.kind(of: error, runFolder: attempt.attemptFolder), "\(error)")
     } catch {
