@@ -128,7 +128,7 @@ INLINE vf hyperbolic_tangent(vf x) {
   return select(a < 0.625f, small, select(x == x, big, x));
 }
 
-// y = f(x), and f'(x) into *d; VL_MULTIPLY takes *d as the factor.
+// y = f(x), and f'(x) into *d.
 INLINE vf activated(int activation, vf x, vf *d) {
   vf one = splat(1.0f), y;
   switch (activation) {
@@ -144,18 +144,18 @@ INLINE vf activated(int activation, vf x, vf *d) {
     y = exponential(smaller(x, splat(0.0f)));
     *d = select(x > 0.0f, one, y);
     return select(x > 0.0f, x, select(x == x, y - 1.0f, x));
-  case VL_MULTIPLY: return x * *d;
   default: *d = one; return x;
   }
 }
 
 // ---- Matrix products ------------------------------------------------------------------------------
 
-// A tile of R rows x W vectors of c, kept in registers over the whole inner dimension.
-// ROW, STEP: distances in a between rows of the tile and between inner indices.
+// A tile of R rows x W vectors of c, kept in registers over the whole inner dimension, times `factor`
+// unless null. ROW, STEP: distances in a between rows of the tile and between inner indices.
 #define DEFINE_TILE(NAME, R, W, ROW, STEP)                                                         \
   static void NAME##_##R##x##W(long inner, const float *a, long lda, const float *b, long ldb,     \
-                               float *c, long ldc, int accumulate) {                               \
+                               float *c, long ldc, const float *factor, long ldf,                  \
+                               int accumulate) {                                                   \
     vf sum[R][W];                                                                                  \
     UNROLLED(r, R) UNROLLED(w, W) sum[r][w] = accumulate ? load(c + r * ldc + w * VL) : (vf){0};   \
     FOR(k, inner) {                                                                                \
@@ -170,6 +170,7 @@ INLINE vf activated(int activation, vf x, vf *d) {
       a += STEP;                                                                                   \
       b += ldb;                                                                                    \
     }                                                                                              \
+    if (factor) UNROLLED(r, R) UNROLLED(w, W) sum[r][w] *= load(factor + r * ldf + w * VL);        \
     UNROLLED(r, R) UNROLLED(w, W) store(c + r * ldc + w * VL, sum[r][w]);                          \
   }
 
@@ -188,7 +189,8 @@ INLINE vf activated(int activation, vf x, vf *d) {
 
 TILES(DEFINE_TILES)
 
-typedef void Tile(long, const float *, long, const float *, long, float *, long, int);
+typedef void Tile(long, const float *, long, const float *, long, float *, long, const float *, long,
+                  int);
 
 // Tiles by width (vectors) and height (rows), the tallest first.
 static const struct {
@@ -216,14 +218,11 @@ INLINE void finish_as(int activation, int slopes, VLProduct q, long row, long ro
     float *c = q.c + r * q.ldc, *derivative = slopes ? q.derivative + r * q.ldd : 0;
     const float *add = q.add ? q.add + r * q.ldadd : 0;
     for (long j = col; j < col + width * VL; j += VL) {
-      vf x = load(c + j), d = {0};
+      vf x = load(c + j), d;
       if (q.bias) x += load(q.bias + j);
       if (add) x += load(add + j);
-      if (activation == VL_MULTIPLY) d = load(derivative + j);
-      x = activated(activation, x, &d);
-      if (j + VL > q.cols) x = first_lanes(x, q.cols - j), d = first_lanes(d, q.cols - j);
-      store(c + j, x);
-      if (activation != VL_MULTIPLY && slopes) store(derivative + j, d);
+      store(c + j, activated(activation, x, &d));
+      if (slopes) store(derivative + j, d);
     }
   }
 }
@@ -235,17 +234,16 @@ static void finish(const VLProduct *p, long row, long rows, long col, long width
     else finish_as(KIND, 0, *p, row, rows, col, width);                                            \
     break;
   switch (p->activation) {
+    CASE(VL_LINEAR)
     CASE(VL_MISH)
     CASE(VL_RELU)
     CASE(VL_TANH)
     CASE(VL_ELU)
-  case VL_MULTIPLY: finish_as(VL_MULTIPLY, 1, *p, row, rows, col, width); break;
-    CASE(VL_LINEAR)
   }
 #undef CASE
 }
 
-// Fetches what `finish` will need of the tile while the products are being summed.
+// Fetches what follows the sums of a tile needs while they are being computed.
 INLINE void fetch(const float *x, long ldx, long rows, long width, int write) {
   FOR(r, rows)
     for (long j = 0; j < width * VL; j += 16) {
@@ -254,9 +252,19 @@ INLINE void fetch(const float *x, long ldx, long rows, long width, int write) {
     }
 }
 
+// Zeros in columns `cols` ..< padded(cols).
+static void clear_padding(long rows, long cols, float *x, long ldx) {
+  for (long j = cols / VL * VL; j < padded(cols); j += VL)
+    FOR(r, rows) {
+      float *p = x + r * ldx + j;
+      store(p, first_lanes(load(p), cols > j ? cols - j : 0));
+    }
+}
+
 #define KC 256 // inner indices at a time: a panel of b stays in the second cache
 
 static void product(const VLProduct *p) {
+  int multiply = p->activation == VL_MULTIPLY;
   long vectors = padded(p->cols) / VL;
   for (long v = 0, width; v < vectors; v += width) {
     width = panel_width(vectors - v);
@@ -264,17 +272,19 @@ static void product(const VLProduct *p) {
     FOR(t, TILE_COUNT) {
       if (tiles[t].width != width) continue;
       for (; row + tiles[t].rows <= p->rows; row += tiles[t].rows) {
-        fetch(p->c + row * p->ldc + v * VL, p->ldc, tiles[t].rows, width, 1);
+        float *c = p->c + row * p->ldc + v * VL;
+        float *derivative = p->derivative ? p->derivative + row * p->ldd + v * VL : 0;
+        fetch(c, p->ldc, tiles[t].rows, width, 1);
         if (p->add) fetch(p->add + row * p->ldadd + v * VL, p->ldadd, tiles[t].rows, width, 0);
-        if (p->derivative)
-          fetch(p->derivative + row * p->ldd + v * VL, p->ldd, tiles[t].rows, width,
-                p->activation != VL_MULTIPLY);
-        tiles[t].plain(p->inner, p->a + row * p->lda, p->lda, p->b + v * VL, p->ldb,
-                       p->c + row * p->ldc + v * VL, p->ldc, 0);
-        finish(p, row, tiles[t].rows, v * VL, width);
+        if (derivative) fetch(derivative, p->ldd, tiles[t].rows, width, !multiply);
+        tiles[t].plain(p->inner, p->a + row * p->lda, p->lda, p->b + v * VL, p->ldb, c, p->ldc,
+                       multiply ? derivative : 0, p->ldd, 0);
+        if (!multiply) finish(p, row, tiles[t].rows, v * VL, width);
       }
     }
   }
+  clear_padding(p->rows, p->cols, p->c, p->ldc);
+  if (p->derivative && !multiply) clear_padding(p->rows, p->cols, p->derivative, p->ldd);
 }
 
 static void transposed_product(const VLProduct *p) {
@@ -287,20 +297,17 @@ static void transposed_product(const VLProduct *p) {
       FOR(t, TILE_COUNT) {
         if (tiles[t].width != width) continue;
         for (; row + tiles[t].rows <= p->rows; row += tiles[t].rows) {
-          fetch(p->c + row * p->ldc + v * VL, p->ldc, tiles[t].rows, width, 1);
+          float *c = p->c + row * p->ldc + v * VL;
+          fetch(c, p->ldc, tiles[t].rows, width, 1);
           tiles[t].transposed(depth, p->a + k * p->lda + row, p->lda,
-                              p->b + k * p->ldb + v * VL, p->ldb,
-                              p->c + row * p->ldc + v * VL, p->ldc, p->accumulate || k > 0);
+                              p->b + k * p->ldb + v * VL, p->ldb, c, p->ldc, 0, 0,
+                              p->accumulate || k > 0);
         }
       }
       k += KC;
     } while (k < p->inner);
   }
-  for (long j = p->cols / VL * VL; j < padded(p->cols); j += VL)
-    FOR(r, p->rows) {
-      float *c = p->c + r * p->ldc + j;
-      store(c, first_lanes(load(c), p->cols > j ? p->cols - j : 0));
-    }
+  clear_padding(p->rows, p->cols, p->c, p->ldc);
 }
 
 #if VL == 16
@@ -338,10 +345,9 @@ static void transpose(long rows, long cols, const float *x, long ldx, float *y, 
 
 static void activate(int activation, long count, const float *x, float *y, float *derivative) {
   for (long i = 0; i < count; i += VL) {
-    vf d = {0};
-    if (activation == VL_MULTIPLY) d = load(derivative + i);
+    vf d;
     store(y + i, activated(activation, load(x + i), &d));
-    if (derivative && activation != VL_MULTIPLY) store(derivative + i, d);
+    if (derivative) store(derivative + i, d);
   }
 }
 

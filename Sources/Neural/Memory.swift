@@ -164,12 +164,12 @@ public struct Kernels: @unchecked Sendable {
       key: key, value: name, advice: "Use one of \(usable), or leave it out for the best")
   }
 
-  /// The set named by `VECLAB_ISA`, or the best that the machine has.
+  /// The set named by `VECLAB_ISA`, or the best that the machine has when that is unset or empty.
   ///
   /// - Throws: `InputError` if the variable names an unknown set, or one that the machine lacks.
   public static func selected() throws -> Kernels {
-    if let value = getenv(environmentKey) { return try named(String(cString: value)) }
-    return available[0]
+    guard let value = getenv(environmentKey), value.pointee != 0 else { return available[0] }
+    return try named(String(cString: value))
   }
 
   /// `avx512`, `avx2` or `base`.

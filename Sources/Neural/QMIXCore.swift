@@ -1,6 +1,6 @@
 internal import Support
 
-/// Sizes and settings of a QMIX learner (P1, Sec. 7.5; SPEC of the run for every default).
+/// Sizes and settings of a QMIX learner (P1, Sec. 7.5).
 public struct QMIXSettings: Sendable, Equatable {
   /// Number of actions of each agent; agents may differ.
   public var actions: [Int]

@@ -30,8 +30,11 @@ public struct TrainBenchmark: Sendable {
     public var bestStepsPerCPUSecond: Double
     /// Wall-clock milliseconds of a step.
     public var msPerStep: Double
-    /// Floating-point operations of the matrix products that a step needs, per second of processor time.
+    /// Rate of the step's matrix products in GFLOP per processor second, counted as the algorithm states them
+    /// (`operationsPerStep`), so that programs that do the same step can be compared.
     public var gflops: Double
+    /// The same with the operations that this program really carries out.
+    public var gflopsExecuted: Double
     /// Rate of multiply-adds in registers, measured before and after.
     public var gflopsPeak: Double
     /// Peak resident memory of the process.
@@ -55,28 +58,42 @@ public struct TrainBenchmark: Sendable {
     return settings
   }
 
-  /// Operations of the matrix products of one step, computed as often as the step does: the parts of layer 1 that
-  /// belong to observation and denoising step once, and no gradient of the observation or of the start noise.
+  /// Operations of the matrix products of one step as the algorithm states it: four passes (target, online, gradient
+  /// of parameters and of inputs) over every layer, all of layer 1 in every denoising step.
   public var operationsPerStep: Double {
     let settings = settings
-    let widths = settings.hidden + [actions]
-    let hidden = zip(widths, widths.dropFirst()).reduce(0) { $0 + $1.0 * $1.1 }
+    let inputs = algorithm == .mad2rl ? actions + 16 + observation : observation
+    let passes = algorithm == .mad2rl ? denoise : 1
+    let widths = [inputs] + settings.hidden + [actions]
+    return 8 * Double(batch) * Double(passes * agents * Self.weights(widths) + hyperWeights)
+  }
+
+  /// Operations carried out: the parts of layer 1 that belong to observation and denoising step are computed once, and no
+  /// gradient of the observations or of the start noise.
+  public var operationsExecuted: Double {
+    let settings = settings
     let first = settings.hidden[0]
-    var perAgent = 0
+    let upper = Self.weights(settings.hidden + [actions])
+    var perAgent = 3 * batch * observation * first
     if algorithm == .mad2rl {
-      // Target, online, parameters' gradient, input's gradient.
-      perAgent += 4 * denoise * batch * hidden
-      perAgent += (4 * denoise - 1) * batch * actions * first
-      perAgent += 3 * batch * observation * first
+      perAgent += 4 * denoise * batch * upper + (4 * denoise - 1) * batch * actions * first
       perAgent += 4 * denoise * 16 * (first + 2 * 32)
     } else {
-      perAgent += 4 * batch * hidden + 3 * batch * observation * first
+      perAgent += 4 * batch * upper
     }
-    let state = agents * observation
-    let (a, b) = (settings.hyperHidden[0], settings.hyperHidden[1])
-    let out = (agents + 2) * settings.mixerEmbedding + 1
-    let mixer = batch * (3 * 4 * state * a + 4 * (4 * a * b + b * out))
-    return 2 * Double(agents * perAgent + mixer)
+    let state = agents * observation * settings.hyperHidden[0] * 4
+    return 2 * Double(agents * perAgent + batch * (4 * hyperWeights - state))
+  }
+
+  private var hyperWeights: Int {
+    let settings = settings
+    let trunk = Self.weights([agents * observation] + settings.hyperHidden)
+    let outputs = (agents + 2) * settings.mixerEmbedding + 1
+    return 4 * trunk + settings.hyperHidden[settings.hyperHidden.count - 1] * outputs
+  }
+
+  private static func weights(_ widths: [Int]) -> Int {
+    zip(widths, widths.dropFirst()).reduce(0) { $0 + $1.0 * $1.1 }
   }
 
   /// Runs the step and reports medians.
@@ -121,7 +138,8 @@ public struct TrainBenchmark: Sendable {
     return Report(
       stepsPerSecond: 1 / w, stepsPerCPUSecond: 1 / c,
       bestStepsPerCPUSecond: 1 / processor.min()!, msPerStep: w * 1e3,
-      gflops: operationsPerStep / c * 1e-9, gflopsPeak: peak,
+      gflops: operationsPerStep / c * 1e-9,
+      gflopsExecuted: operationsExecuted / c * 1e-9, gflopsPeak: peak,
       rssMiB: Double(usage.ru_maxrss) / 1024, isa: kernels.name,
       actionSelectMs: Self.median(select) * 1e3, loss: loss)
   }

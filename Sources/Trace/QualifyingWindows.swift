@@ -10,7 +10,7 @@ public struct Stay: Sendable, Equatable {
   public var slots: Int { lastSlot - firstSlot + 1 }
 }
 
-/// The windows of the single-RSU model in a trace (SPEC 1).
+/// The windows of the single-RSU model in a trace.
 ///
 /// Candidate windows start at `firstTime + n * slotLength` and end within the trace. A vehicle qualifies for a
 /// window if it is present, and within `coverage` metres (in two dimensions) of the RSU, at the start of every

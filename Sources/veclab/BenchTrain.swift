@@ -20,11 +20,19 @@ struct BenchTrain: ParsableCommand {
   @Flag(help: "Print one JSON object.") var json = false
 
   func validate() throws {
-    for (name, value) in [
-      ("--agents", agents), ("--batch", batch), ("--denoise", denoise), ("--actions", actions),
-      ("--observation", observation), ("--steps", steps),
-    ] where value < 1 || value > 1_000_000 {
-      throw ValidationError("\(name) must be between 1 and 1000000, not \(value).")
+    for (name, value, limit) in [
+      ("--agents", agents, 1000), ("--batch", batch, 65536), ("--denoise", denoise, 1000),
+      ("--actions", actions, 100_000), ("--observation", observation, 10_000),
+      ("--steps", steps, 1_000_000),
+    ] where value < 1 || value > limit {
+      throw ValidationError("\(name) must be between 1 and \(limit), not \(value).")
+    }
+    // Activations of all agents, parameters with moments and targets.
+    let floats =
+      agents * denoise * batch * (6 * 256 + 2 * actions)
+      + 5 * agents * (256 * (2 * actions + observation + 528) + 256 * agents * observation)
+    guard floats < 2_000_000_000 else {
+      throw ValidationError("These sizes need more than 8 GB of memory; choose smaller ones.")
     }
   }
 
@@ -49,6 +57,7 @@ struct BenchTrain: ParsableCommand {
       ),
       ("msPerStep", "\(report.msPerStep)", shown(report.msPerStep)),
       ("gflops", "\(report.gflops)", shown(report.gflops)),
+      ("gflopsExecuted", "\(report.gflopsExecuted)", shown(report.gflopsExecuted)),
       ("gflopsPeak", "\(report.gflopsPeak)", shown(report.gflopsPeak)),
       ("rssMiB", "\(report.rssMiB)", shown(report.rssMiB)),
       ("actionSelectMs", "\(report.actionSelectMs)", shown(report.actionSelectMs)),

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Experiments
+import Foundation
 import Support
 
 struct PlanCommand: ParsableCommand {
@@ -9,6 +10,10 @@ struct PlanCommand: ParsableCommand {
     discussion: """
       Every mistake in the file is reported with line, column, key and value. Traces are imported into the folder \
       of results, because a run's identity depends on their content; nothing is run.
+
+      The cost is estimated from finished runs of the experiment: those that differ in the seed alone, else those \
+      of the same algorithm. --calibrate first executes a short piece of the largest run of every algorithm that \
+      nothing is known about; what that says of smaller runs is too much rather than too little.
       """)
 
   @OptionGroup var options: ExperimentOptions
@@ -19,15 +24,56 @@ struct PlanCommand: ParsableCommand {
   @Flag(help: "List every run, not just the first 20.")
   var all = false
 
+  @Flag(help: "Measure algorithms that have no finished run yet, some ten seconds each.")
+  var calibrate = false
+
+  @Option(help: "Worker processes that the expected end is for (default: one for each core).")
+  var workers: Int?
+
   func run() throws {
     let (experiment, plan) = try options.plan()
     let store = RunLedger(folder: "\(options.results)/\(experiment.name)")
     let done = plan.runs.map { store.published($0.specification) != nil }
+    let cost = try estimate(plan, done: done, ledger: store)
     if json {
-      print(PlanCommand.json(plan, done: done).readable, terminator: "")
+      var members = PlanCommand.json(plan, done: done).objectValue ?? [:]
+      members["estimate"] = cost.json
+      print(JSONValue.object(members).readable, terminator: "")
     } else {
       print(text(experiment, plan, done: done), terminator: "")
+      let workers = workers ?? max(ProcessInfo.processInfo.activeProcessorCount, 1)
+      print("\n" + cost.text(workers: workers), terminator: "")
+      if cost.unknown > 0 && !calibrate { print("'veclab plan --calibrate' measures them") }
     }
+  }
+
+  /// Cost of the runs that are not done.
+  private func estimate(
+    _ plan: Plan, done: [Bool], ledger: RunLedger
+  ) throws -> CostEstimate.Total {
+    let entries = plan.runs.map { SweepEntry($0, store: ledger) }
+    var cost = CostEstimate()
+    cost.learn(from: ledger, entries)
+    let open = zip(zip(entries, plan.runs), done).filter { !$0.1 }.map(\.0)
+    if calibrate {
+      let sources = RunSources(experimentFolder: ledger.folder)
+      var planned: [String: PlannedRun] = [:]
+      for run in plan.runs { planned[run.specification.id] = run }
+      let (samples, problems) = try Calibration().measure(
+        open.map { ($0.0, $0.1.specification) }, unknownTo: cost,
+        execute: { specification, context in
+          guard let run = planned[specification.id] else { return .stopped }
+          return try executeRun(run, sources: sources, context: context)
+        })
+      for sample in samples {
+        cost.learn(sample.entry, secondsPerEpisode: sample.secondsPerEpisode)
+        complain(
+          "measured \(sample.episodes) episodes of \(sample.entry.label): "
+            + "\(sample.secondsPerEpisode) s each")
+      }
+      for problem in problems { complain("could not measure \(problem)") }
+    }
+    return cost.total(open.map(\.0))
   }
 
   private static func json(_ plan: Plan, done: [Bool]) -> JSONValue {

@@ -136,7 +136,7 @@ final class ProgressDisplay: Sendable {
       guard isDue, text != last.text else { return }
       last = (text, now)
       if isTerminal {
-        FileHandle.standardError.write(Data("\r\(text)\u{1B}[K".utf8))
+        writeToStandardError("\r\(text)\u{1B}[K")
       } else {
         complain(text)
       }
@@ -145,6 +145,6 @@ final class ProgressDisplay: Sendable {
 
   /// Leaves the changing line.
   func finish() {
-    if isTerminal { FileHandle.standardError.write(Data("\r\u{1B}[K".utf8)) }
+    if isTerminal { writeToStandardError("\r\u{1B}[K") }
   }
 }

@@ -1,6 +1,6 @@
 import ArgumentParser
 import Experiments
-import Foundation
+import Glibc
 import Support
 
 /// `veclab status`: where a sweep stands, seen from anywhere.
@@ -57,7 +57,8 @@ struct Status: AsyncParsableCommand {
         if let cluster { text += "tasks in Slurm: \(cluster)\n" }
       }
     }
-    FileHandle.standardOutput.write(Data(text.utf8))
+    print(text, terminator: "")
+    fflush(nil)
   }
 
   /// Folders of the experiments that are meant.

@@ -1,6 +1,6 @@
 import ArgumentParser
 import Experiments
-import Foundation
+import Glibc
 import Support
 
 /// `veclab worker`: claims and executes the runs of a plan until nothing is left.
@@ -116,7 +116,10 @@ struct TakeoverOptions: ParsableArguments {
   }
 }
 
-/// Writes a line to standard error.
-func complain(_ line: String) {
-  FileHandle.standardError.write(Data((line + "\n").utf8))
+/// Writes a line to standard error; when that fails there is nobody left to tell.
+func complain(_ line: String) { writeToStandardError(line + "\n") }
+
+func writeToStandardError(_ text: String) {
+  let bytes = Array(text.utf8)
+  _ = bytes.withUnsafeBytes { write(STDERR_FILENO, $0.baseAddress, $0.count) }
 }

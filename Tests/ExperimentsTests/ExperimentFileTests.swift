@@ -136,6 +136,15 @@ import Testing
       body: "grid: {product: {algorithm: [zero]}, seeds: 10000, zip: [{clients: "
         + "[1,2,3,4,5,6,7,8,9,10]}, {V: [1,2,3,4]}]}",
       says: "x.yaml:4:7: grid: has more than 200000 points. Split it into several experiments."),
+    Mistake(
+      body: "grid: {product: {algorithm: [zero]}, variants: {a: {}}, exclude: [{variant: b}]}",
+      says: "x.yaml:4:77: grid.exclude[1].variant: is not a variant of this experiment (got 'b'). "
+        + "Known are a."),
+    Mistake(
+      body: "grid: {product: {algorithm: [zero]}}\n"
+        + "figures: [{id: f, x: clients, y: return, filter: {algorithm: [zero, zerro]}}]",
+      says: "x.yaml:5:69: figures[1].filter.algorithm[2]: is not an algorithm of model 'toy' (got "
+        + "'zerro'). Did you mean 'zero'?"),
     // Numbers that YAML versions read differently, or not at all.
     Mistake(
       body: "parameters: {clients: 010}",

@@ -15,13 +15,20 @@ import Testing
     model.algorithms.map { Entry(model: model.name, algorithm: $0.name) }
   }
 
-  /// Small parameters and a trace that suits the model.
+  /// Small parameters and a trace that suits the model; learners take gradient steps in the second episode.
   static func plan(_ entry: Entry, in place: Workplace, seed: Int = 1) throws -> Plan {
     let traces = Files.folder(of: ShippedExperimentTests.folder) + "/Traces"
     let (trace, small) =
       entry.model == "road-rsu"
-      ? ("two-way-road", "vehicles: 4, slots: 60, releaseRate: 0.5")
-      : ("motorway", "clients: 2, serviceVehicles: 2, slots: 6")
+      ? (
+        "two-way-road",
+        "vehicles: 4, slots: 60, releaseRate: 0.5, hidden: [8, 8], warmUp: 4, batch: 8"
+      )
+      : (
+        "motorway",
+        "clients: 2, serviceVehicles: 2, slots: 6, warmupEpisodes: 1, hiddenUnits: 16, "
+          + "batchSize: 4, denoisingSteps: 2"
+      )
     let text = """
       experiment: test
       model: \(entry.model)
@@ -55,6 +62,9 @@ import Testing
     let expected = try ExecutionTests.files(whole.context.folder)
     let episodes = try CSVTable(path: whole.context.folder + "/episodes.csv")
     #expect(try episodes.texts("phase").count { $0 == "eval" } == 2)
+    if expected["policy.bin"] != nil {
+      #expect(try episodes.numbers("loss").contains { !$0.isNaN }, "no gradient step was taken")
+    }
     #expect(
       try ExecutionTests.files(RegistryTests.run(plan, place, "again").context.folder) == expected)
     for stop in 1..<episodes.rows.count {

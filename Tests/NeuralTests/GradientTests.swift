@@ -287,7 +287,7 @@ struct Case: CustomTestStringConvertible, Sendable {
     }
   }
 
-  /// The schedule of SPEC 3.1 for M = 7.
+  /// The schedule for M = 7, to five digits.
   @Test func schedule() {
     let expected = [0.10891, 0.27192, 0.40512, 0.51394, 0.60286, 0.67551, 0.73487]
     let beta = DiffusionSchedule(Diffusion()).beta

@@ -124,8 +124,8 @@ func activated(_ kind: Int32, _ x: Double) -> (value: Double, slope: Double) {
           let c = Poisoned(rows, columns, shift: number % 16)
           let slope = Poisoned(rows, columns, shift: number % 7)
           let kind = (activations + [multiplied])[number % 6]
-          let withBias = number % 2 == 0
-          let withAdd = number % 3 == 0
+          let withBias = number % 2 == 0 && kind != multiplied
+          let withAdd = number % 3 == 0 && kind != multiplied
           let withSlope = number % 5 != 0 || kind == multiplied
           var p = VLProduct()
           (p.rows, p.inner, p.cols) = (rows, inner, columns)

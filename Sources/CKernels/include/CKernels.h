@@ -16,7 +16,7 @@ enum {
   VL_RELU = 2,     // y = max(x, 0)
   VL_TANH = 3,     // y = tanh(x)
   VL_ELU = 4,      // y = x > 0 ? x : e^x - 1
-  VL_MULTIPLY = 5, // y = x * derivative (the chain rule of a layer below)
+  VL_MULTIPLY = 5, // y = x * derivative (the chain rule); products only, without bias and add
 };
 
 typedef struct {

@@ -44,7 +44,7 @@ enum CrashRecord {
     for (number, _) in signals {
       var action = sigaction()
       action.sa_flags = SA_SIGINFO | SA_ONSTACK
-      action.__sigaction_handler.sa_sigaction = { number, information, _ in
+      action.__sigaction_handler.sa_sigaction = { number, information, context in
         if CrashRecord.path[0] != 0 {
           let descriptor = open(CrashRecord.path, O_WRONLY | O_CREAT | O_TRUNC, 0o666)
           if descriptor >= 0 {
@@ -52,10 +52,19 @@ enum CrashRecord {
             close(descriptor)
           }
         }
-        // The faulting instruction runs again under the handler that was there before; a signal that
-        // another process sent has to be sent again.
-        sigaction(number, CrashRecord.previous + Int(number), nil)
-        if let information, information.pointee.si_code <= 0 { raise(number) }
+        // The language's own handler, if there is one, prints a backtrace into the log and returns. The
+        // signal is sent again in any case: one that came from outside would else not end the process.
+        let before = CrashRecord.previous + Int(number)
+        let handler = before.pointee.__sigaction_handler.sa_handler
+        if unsafeBitCast(handler, to: Int.self) > 1 {
+          if before.pointee.sa_flags & SA_SIGINFO != 0 {
+            before.pointee.__sigaction_handler.sa_sigaction(number, information, context)
+          } else {
+            handler?(number)
+          }
+        }
+        signal(number, SIG_DFL)
+        raise(number)
       }
       sigaction(number, &action, previous + Int(number))
     }

@@ -26,6 +26,8 @@ final class RunAttempt: RunContext, Sendable {
     var checkpointFailures = 0
     var resumedFrom: String?
     var beatFailed = false
+    /// Frequent checkpoints are logged once a minute.
+    var nextCheckpointLine = 0.0
   }
   private let pulse: Mutex<Pulse>
 
@@ -77,7 +79,14 @@ final class RunAttempt: RunContext, Sendable {
     try checkOwnership()
     do {
       try CheckpointStore(ledger: ledger, run: specification.id).save(bytes, attempt: number)
-      logger.info("saved a checkpoint of \(bytes.count) bytes after \(Int(elapsed)) s")
+      let isNews = pulse.withLock { pulse in
+        guard elapsed >= pulse.nextCheckpointLine else { return false }
+        pulse.nextCheckpointLine = elapsed + 60
+        return true
+      }
+      if isNews {
+        logger.info("saved a checkpoint of \(bytes.count) bytes after \(Int(elapsed)) s")
+      }
     } catch let error as InputError {
       pulse.withLock { $0.checkpointFailures += 1 }
       logger.error("checkpoint not saved, the run goes on without it: \(error)")

@@ -168,9 +168,9 @@ extension FigureSpecification {
         continue
       }
       let values = try entry.value.oneOrMore().map { element in
-        AnyModel.selectors.contains(entry.key)
-          ? ParameterValue.text(try element.text())
-          : try model.setting(entry.key, element, at: entry.location).value
+        let known =
+          isStrict ? labels.values(entry.key, where: GridCondition()) : [try element.text()]
+        return try model.conditionValue(entry, element, names: [entry.key: known])
       }
       filter.tests.append(
         GridCondition.Test(key: entry.key, values: values, location: entry.location))

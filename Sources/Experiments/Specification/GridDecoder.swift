@@ -41,11 +41,15 @@ struct GridDecoder {
           advice: "Keep one of them")
       }
     }
+    let names = [
+      "trace": traces.map(\.name),
+      "variant": try mapping["variants"]?.mapping().entries.map(\.key) ?? [],
+    ]
     for entry in try mapping["when"]?.list(of: "a list of mappings") ?? [] {
-      grid.refinements.append(try refinement(entry))
+      grid.refinements.append(try refinement(entry, names))
     }
     for entry in try mapping["exclude"]?.list(of: "a list of mappings") ?? [] {
-      grid.exclusions.append(try model.condition(entry, traces: traces))
+      grid.exclusions.append(try model.condition(entry, names: names))
     }
     return grid
   }
@@ -120,12 +124,14 @@ struct GridDecoder {
     try node.mapping().entries.map { try model.setting($0.key, $0.value, at: $0.location) }
   }
 
-  private func refinement(_ node: YAMLNode) throws -> GridRefinement {
+  private func refinement(
+    _ node: YAMLNode, _ names: [String: [String]]
+  ) throws -> GridRefinement {
     let mapping = try node.mapping()
     try mapping.allow(["if", "parameters", "product", "zip"])
     let condition = try model.condition(
       mapping.required("if", "Say which points it is for: 'if: {algorithm: NAME}'"),
-      traces: traces)
+      names: names)
     var dimensions: [GridDimension] = []
     if let node = mapping["parameters"] {
       dimensions.append(GridDimension(alternatives: [try settings(node)]))
@@ -210,23 +216,14 @@ extension AnyModel {
   }
 
   /// Keys with one accepted value or a list of them.
-  func condition(_ node: YAMLNode, traces: [Experiment.TraceSource]) throws -> GridCondition {
+  ///
+  /// - Parameter names: those that the selectors `trace` and `variant` can have.
+  func condition(_ node: YAMLNode, names: [String: [String]]) throws -> GridCondition {
     var condition = GridCondition()
     for entry in try node.mapping().entries {
       var values: [ParameterValue] = []
       for element in try entry.value.oneOrMore() {
-        switch entry.key {
-        case "variant", "trace":
-          let word = try element.text()
-          if entry.key == "trace", !traces.contains(where: { $0.name == word }) {
-            throw element.error(
-              "is not a trace of this experiment", value: word,
-              advice: "Its traces are \(traces.map(\.name).joined(separator: ", "))")
-          }
-          values.append(.text(word))
-        default:
-          values.append(try setting(entry.key, element, at: entry.location).value)
-        }
+        values.append(try conditionValue(entry, element, names: names))
       }
       condition.tests.append(
         GridCondition.Test(key: entry.key, values: values, location: entry.location))
@@ -235,6 +232,22 @@ extension AnyModel {
       throw node.error("is empty", advice: "Name a key and the value that it must have")
     }
     return condition
+  }
+
+  func conditionValue(
+    _ entry: YAMLMapping.Entry, _ element: YAMLNode, names: [String: [String]]
+  ) throws -> ParameterValue {
+    guard entry.key == "trace" || entry.key == "variant" else {
+      return try setting(entry.key, element, at: entry.location).value
+    }
+    let known = names[entry.key] ?? []
+    let word = try element.text()
+    if !known.contains(word) {
+      throw element.error(
+        "is not a \(entry.key) of this experiment", value: word,
+        advice: known.isEmpty ? "It has none" : "Known are \(known.joined(separator: ", "))")
+    }
+    return .text(word)
   }
 
   /// What a key is worth at a point: set there, fixed, or its default; nil where it has no meaning.
