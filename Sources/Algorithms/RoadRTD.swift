@@ -155,7 +155,8 @@ struct RoadRTD: Agent {
     return values
   }
 
-  mutating func decide(_ situation: RoadSituation, phase: Phase) -> RoadDecision {
+  /// - Throws: `InputError` if the policy is no longer finite.
+  mutating func decide(_ situation: RoadSituation, phase: Phase) throws -> RoadDecision {
     last = nil
     guard let diverted = situation.diverted else { return model.local(situation) }
     let link = situation.links[diverted]
@@ -174,6 +175,11 @@ struct RoadRTD: Agent {
     } else {
       choice = exploration.index(below: allowed)
       values = (0..<sac.settings.continuous).map { _ in Float(exploration.uniform(-1, 1)) }
+    }
+    guard values.allSatisfy(\.isFinite) else {
+      throw InputError(
+        "the training diverged: the policy's actions are not finite numbers", key: "learningRate",
+        advice: "Lower the learning rate")
     }
     if phase == .train {
       last = Pending(observation: state, allowed: allowed, choice: choice, actions: values)
