@@ -59,7 +59,8 @@ struct Run: AsyncParsableCommand {
     }
 
     var work = WorkerPool.Options()
-    work.workers = workers ?? max(ProcessInfo.processInfo.activeProcessorCount, 1)
+    let wanted = workers ?? ProcessInfo.processInfo.activeProcessorCount
+    work.workers = max(1, min(wanted, entries.count))
     work.executable = Provenance.executablePath
     work.arguments = [
       "worker", "--plan", path, "--results", options.results, "--pooled",

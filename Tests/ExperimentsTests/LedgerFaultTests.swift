@@ -131,6 +131,21 @@ import Testing
     #expect(try Files.readText(folder + "/log").contains("No such file or directory"))
   }
 
+  @Test func aCheckpointThatTheRunRefusesIsPutAside() throws {
+    let scratch = try ScratchFolder()
+    let ledger = RunLedger(folder: scratch.path)
+    let run = Toy.runs(1)[0]
+    try Files.makeFolder(ledger.attemptFolder(run.id, 1))
+    // Whole, but of another version of the program.
+    try CheckpointStore(ledger: ledger, run: run.id).save([1, 2, 3], attempt: 1)
+    try Toy.claimFromDeadProcess(ledger, run.id, attempt: 1)
+    var loop = Toy.loop(ledger, [run])
+    #expect(try loop.run() == .done)
+    #expect(ledger.end(of: run.id, attempt: 2)?.kind == .restarted)
+    #expect(ledger.end(of: run.id, attempt: 3)?.kind == .finished)
+    #expect(try Toy.result(ledger, run) == Toy.expected(run))
+  }
+
   @Test func heartbeatRecordsAreWholeOrRefused() throws {
     var heartbeat = Heartbeat()
     heartbeat.beat = 12

@@ -8,6 +8,8 @@ public struct AttemptEnd: Sendable, Equatable {
     case finished
     /// Stopped on request after a checkpoint.
     case stopped
+    /// The checkpoint could not be used and was put aside: the next attempt starts anew.
+    case restarted
     /// Another process had taken the run over, or had already published it.
     case superseded
     /// The process disappeared: kill -9, power cut, lost node.
@@ -69,7 +71,7 @@ public struct AttemptEnd: Sendable, Equatable {
     guard let last = ends.last else { return .again(after: 0) }
     switch last.kind {
     case .badInput, .failed, .timeLimit: return .never
-    case .finished, .stopped, .superseded: return .again(after: 0)
+    case .finished, .stopped, .restarted, .superseded: return .again(after: 0)
     case .crashed, .outOfMemory, .storage:
       let faults = ends.count { [.crashed, .outOfMemory, .storage].contains($0.kind) }
       return faults >= maximumFaults ? .never : .again(after: faults == 1 ? 1 : 4)

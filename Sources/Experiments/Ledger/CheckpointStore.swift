@@ -101,12 +101,24 @@ public struct CheckpointStore: Sendable {
     return bytes
   }
 
+  /// Renames the checkpoints of every attempt, so that the next attempt starts anew.
+  ///
+  /// - Returns: whether it succeeded for all of them.
+  func putAside() -> Bool {
+    ((try? ledger.attempts(run)) ?? []).allSatisfy { attempt in
+      numbers(attempt: attempt).allSatisfy { number in
+        let path = path(attempt: attempt, number: number)
+        return rename(path, "\(Files.folder(of: path))/unusable-checkpoint-\(number)") == 0
+      }
+    }
+  }
+
   /// Removes what a published run needs no more: checkpoints, whole or torn, and files of unfinished attempts.
   func removeAll() {
     for attempt in (try? ledger.attempts(run)) ?? [] {
       let folder = ledger.attemptFolder(run, attempt)
       for name in (try? Files.list(folder)) ?? []
-      where name.hasPrefix("checkpoint-") || name == "result" {
+      where name.hasPrefix("checkpoint-") || name.hasPrefix("unusable-") || name == "result" {
         try? Files.remove(folder + "/" + name)
       }
     }

@@ -109,6 +109,11 @@ final class RunAttempt: RunContext, Sendable {
 
   var shouldStop: Bool { isStopRequested() || pulse.withLock { $0.isSuperseded } }
 
+  /// Whether the run was given a checkpoint and has not told of any progress since.
+  var isRestoring: Bool {
+    pulse.withLock { $0.resumedFrom != nil && $0.heartbeat.progress == nil }
+  }
+
   // MARK: What the worker does
 
   /// Throws when another process has taken the run over: asked before everything that others can see.

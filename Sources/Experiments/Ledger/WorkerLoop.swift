@@ -193,11 +193,20 @@ public struct WorkerLoop {
     } catch  where ledger.isSuperseded(attempt.specification.id, attempt: attempt.number) {
       // The process that published has tidied up under this one.
       return AttemptEnd(.superseded, "another process has taken the run over (\(error))")
+    } catch let error as InputError
+      where error.systemCode == nil && attempt.isRestoring && putCheckpointsAside(attempt)
+    {
+      return AttemptEnd(.restarted, "the checkpoint could not be used: \(error)")
     } catch let error as InputError {
       return AttemptEnd(WorkerLoop.kind(of: error, runFolder: attempt.attemptFolder), "\(error)")
     } catch {
       return AttemptEnd(.failed, "\(error)")
     }
+  }
+
+  /// Gives up checkpoints that another version of the program has written.
+  private func putCheckpointsAside(_ attempt: RunAttempt) -> Bool {
+    CheckpointStore(ledger: ledger, run: attempt.specification.id).putAside()
   }
 
   /// Whether an error is the storage's fault rather than the input's.
