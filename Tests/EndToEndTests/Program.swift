@@ -129,8 +129,8 @@ final class TestSweep: Sendable {
         slots: 100
         evaluationEpisodes: \(episodes)
         episodes: \(episodes / 10 + 2)
-        batch: 16
-        warmUp: 4
+        batchSize: 16
+        warmupTasks: 4
         hidden: [16, 16]
         checkpointEvery: \(checkpointEvery)
       grid:
@@ -155,7 +155,7 @@ final class TestSweep: Sendable {
   /// The shipped trace, imported once for all tests.
   private static func trace() async throws -> String {
     if let path = imported.withLock({ $0 }) { return path }
-    let path = NSTemporaryDirectory() + "veclab-test-\(getpid()).trace"
+    let path = Files.folder(of: Program.path) + "/end-to-end-tests.trace"
     let outcome = try await Program.run(["import", Program.trace, "-o", path])
     guard outcome.code == 0 else { throw InputError(outcome.errors, file: Program.trace) }
     imported.withLock { $0 = path }
