@@ -129,8 +129,8 @@ final class TestSweep: Sendable {
         slots: 100
         evaluationEpisodes: \(episodes)
         episodes: \(episodes / 10 + 2)
-        batch: 16
-        warmUp: 4
+        batchSize: 16
+        warmupTasks: 4
         hidden: [16, 16]
         checkpointEvery: \(checkpointEvery)
       grid:
