@@ -1,11 +1,16 @@
 /// The known name nearest to a misspelt one.
 ///
 /// - Returns: the candidate with the least edit distance, if that is at most a third of the longer length
-///   (at least 2); ties go to the first candidate.
+///   (at least 2); ties go to the first candidate. A word of three letters or more that begins a candidate
+///   counts as one edit from it.
 public func nearestName(to word: String, among candidates: [String]) -> String? {
   var best: (name: String, distance: Int)?
   for candidate in candidates {
-    let distance = editDistance(Array(word.lowercased()), Array(candidate.lowercased()))
+    let isBeginning =
+      word.count >= 3 && candidate.count > word.count
+      && candidate.lowercased().hasPrefix(word.lowercased())
+    let distance =
+      isBeginning ? 1 : editDistance(Array(word.lowercased()), Array(candidate.lowercased()))
     let limit = max(2, max(word.count, candidate.count) / 3)
     if distance <= limit, best.map({ distance < $0.distance }) ?? true {
       best = (candidate, distance)

@@ -86,6 +86,7 @@ extension FaultInjection {
     @Test(.enabled(if: canMount, "only root can mount a small file system"))
     func aFullDiskLosesNothing() async throws {
       let disk = try await TemporaryDisk(kilobytes: 200)
+      defer { disk.unmount() }
       let sweep = try await TestSweep(seeds: 3, episodes: 60, results: disk.path)
       let outcome = try await sweep.run()
       #expect(outcome.code != 0)
@@ -96,12 +97,12 @@ extension FaultInjection {
       #expect(mended.code == 0, "\(mended.errors)")
       let expected = try await TestSweep.reference(seeds: 3, episodes: 60)
       #expect(try await sweep.content() == expected)
-      try await disk.unmount()
     }
 
     @Test(.enabled(if: canMount, "only root can mount a file system read-only"))
     func aReadOnlyFolderIsRefusedWithItsName() async throws {
       let disk = try await TemporaryDisk(kilobytes: 4096)
+      defer { disk.unmount() }
       let sweep = try await TestSweep(seeds: 1, results: disk.path)
       #expect(try await sweep.run(["--dry-run"]).code == 0)
       try await disk.remount("ro")
@@ -111,7 +112,6 @@ extension FaultInjection {
       #expect(outcome.errors.contains(disk.path))
       try await disk.remount("rw")
       #expect(try await sweep.run().code == 0)
-      try await disk.unmount()
     }
   }
 }
@@ -133,8 +133,8 @@ private struct TemporaryDisk {
     guard outcome.code == 0 else { throw InputError(outcome.errors, file: path) }
   }
 
-  func unmount() async throws {
-    _ = try await Program.command("umount", [path])
-    try? Files.remove(path)
+  func unmount() {
+    umount2(path, Int32(MNT_DETACH))
+    rmdir(path)
   }
 }

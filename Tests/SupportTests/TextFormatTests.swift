@@ -113,6 +113,7 @@ import Testing
   @Test func nearestNames() {
     #expect(nearestName(to: "clinets", among: ["V", "clients", "seed"]) == "clients")
     #expect(nearestName(to: "greddy", among: ["greedy", "genetic"]) == "greedy")
+    #expect(nearestName(to: "batch", among: ["beta", "batchSize"]) == "batchSize")
     #expect(nearestName(to: "zzzzzz", among: ["greedy", "genetic"]) == nil)
     #expect(nearestName(to: "", among: ["V"]) != nil)
   }

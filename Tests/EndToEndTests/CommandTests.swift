@@ -1,8 +1,0 @@
-import Support
-import Testing
-
-@Suite struct CommandTests {
-  @Test func programIsBuilt() {
-    #expect(Files.exists(Program.path))
-  }
-}
