@@ -77,15 +77,20 @@ struct RunExecution {
       try session.restore(checkpoint, id: run.specification.id)
     }
     var sinceCheckpoint = 0
+    // Episodes of a large scenario take seconds each: a minute is what a kill may cost at most.
+    var lastCheckpoint = ContinuousClock.now
     while let step = session.nextStep {
       try session.carryOut(step)
       sinceCheckpoint += 1
       try context.report(session.progress)
       if session.nextStep == nil { break }
       let stops = context.shouldStop
-      if stops || sinceCheckpoint >= run.checkpointEvery {
+      let isDue =
+        sinceCheckpoint >= run.checkpointEvery || lastCheckpoint.duration(to: .now) > .seconds(60)
+      if stops || isDue {
         try context.saveCheckpoint(session.checkpoint(id: run.specification.id))
         sinceCheckpoint = 0
+        lastCheckpoint = .now
       }
       if stops { return .stopped }
     }
