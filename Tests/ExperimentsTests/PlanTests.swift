@@ -250,4 +250,13 @@ import Testing
     try place.write("cut.json", String(text.prefix(500)))
     #expect(sentence { _ = try Plan(path: place.path("cut.json")) }.contains("is not valid JSON"))
   }
+
+  @Test func filtersTakeValuesAndListsInBrackets() throws {
+    #expect(try PointFilter("seed=1,2").values == [.integer(1), .integer(2)])
+    #expect(
+      try PointFilter("rsu=auto,[94, 881.3]").values
+        == [.text("auto"), .list([.integer(94), .number(881.3)])])
+    #expect(throws: InputError.self) { try PointFilter("seed=") }
+    #expect(throws: InputError.self) { try PointFilter("=1") }
+  }
 }

@@ -7,7 +7,7 @@ public struct PointFilter: Sendable, Equatable {
   public let key: String
   public let values: [ParameterValue]
 
-  /// Reads `key=value` or `key=value,value`.
+  /// Reads `key=value` or `key=value,value`; a value may be a list in brackets, as in `rsu=[94,881.3]`.
   ///
   /// - Parameter option: the command-line option that the text was given to, for errors.
   public init(_ text: String, option: String = "--only") throws {
@@ -18,14 +18,36 @@ public struct PointFilter: Sendable, Equatable {
       throw failure("must be key=value", "For example \(option) seed=3")
     }
     key = String(text[..<sign])
-    values = try text[text.index(after: sign)...].split(separator: ",").map {
-      do {
-        return try ParameterValue(plain: String($0))
-      } catch let error as InputError {
-        throw failure(error.problem, error.advice ?? "")
+    do {
+      values = try PointFilter.pieces(text[text.index(after: sign)...]).map { piece in
+        guard piece.hasPrefix("["), piece.hasSuffix("]") else {
+          return try ParameterValue(plain: piece)
+        }
+        return .list(
+          try PointFilter.pieces(piece.dropFirst().dropLast()).map {
+            try ParameterValue(plain: $0)
+          })
       }
+    } catch let error as InputError {
+      throw failure(error.problem, error.advice ?? "")
     }
     if values.isEmpty { throw failure("has no value", "Write \(key)=VALUE") }
+  }
+
+  /// The parts between commas that stand outside brackets, without white space around them.
+  private static func pieces(_ text: Substring) -> [String] {
+    var pieces = [""]
+    var depth = 0
+    for character in text {
+      if character == "[" { depth += 1 }
+      if character == "]" { depth -= 1 }
+      if character == ",", depth == 0 {
+        pieces.append("")
+      } else if !(character == " " && pieces[pieces.count - 1].isEmpty) {
+        pieces[pieces.count - 1].append(character)
+      }
+    }
+    return pieces.map { String($0.reversed().drop { $0 == " " }.reversed()) }.filter { !$0.isEmpty }
   }
 }
 
