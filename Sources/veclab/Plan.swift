@@ -53,16 +53,18 @@ struct PlanCommand: ParsableCommand {
   ) throws -> CostEstimate.Total {
     let entries = plan.runs.map { SweepEntry($0, store: ledger) }
     var cost = CostEstimate()
-    cost.learn(from: ledger, entries)
+    let planned = Set(entries.map(\.run))
+    let others = try SweepIndex.all(folder: ledger.folder).filter { !planned.contains($0.run) }
+    cost.learn(from: ledger, entries + others)
     let open = zip(zip(entries, plan.runs), done).filter { !$0.1 }.map(\.0)
     if calibrate {
       let sources = RunSources(experimentFolder: ledger.folder)
-      var planned: [String: PlannedRun] = [:]
-      for run in plan.runs { planned[run.specification.id] = run }
+      var runs: [String: PlannedRun] = [:]
+      for run in plan.runs { runs[run.specification.id] = run }
       let (samples, problems) = try Calibration().measure(
         open.map { ($0.0, $0.1.specification) }, unknownTo: cost,
         execute: { specification, context in
-          guard let run = planned[specification.id] else { return .stopped }
+          guard let run = runs[specification.id] else { return .stopped }
           return try executeRun(run, sources: sources, context: context)
         })
       for sample in samples {

@@ -3,7 +3,7 @@ internal import Support
 /// What runs cost, learnt from finished ones.
 ///
 /// The measure is processor seconds an episode: the median over finished runs of the same kind (all parameters but
-/// the seed), else of the same algorithm. A run of a kind that nothing is known about has no estimate.
+/// the seed and the numbers of episodes), else of the same algorithm. A run of a kind that nothing is known about has no estimate.
 public struct CostEstimate: Sendable {
   private var byKind: [String: [Double]] = [:]
   private var byGroup: [String: [Double]] = [:]

@@ -4,7 +4,8 @@ internal import Support
 /// What status and estimates need to know of a planned run, without reading its whole document.
 public struct SweepEntry: Sendable, Equatable {
   public let run: String
-  /// Digest of everything but the seed: runs of equal kind cost about the same.
+  /// Digest of everything but the seed and the numbers of episodes: an episode of runs of equal kind costs
+  /// about the same.
   public let kind: String
   /// Model and algorithm: the coarser class for estimates.
   public let group: String
@@ -28,7 +29,7 @@ public struct SweepEntry: Sendable, Equatable {
     episodes = ["episodes", "evaluationEpisodes"].reduce(0) {
       $0 + (parameters[$1]?.integerValue ?? 0)
     }
-    parameters["seed"] = nil
+    for key in ["seed", "episodes", "evaluationEpisodes"] { parameters[key] = nil }
     members["parameters"] = .object(parameters)
     run = store.published(planned.specification) ?? planned.specification.id
     kind = String(SHA256Digest.hex(of: JSONValue.object(members).canonical).prefix(12))
@@ -92,6 +93,16 @@ public enum SweepIndex {
         advice: "Name the folder of an experiment's results, or its experiment file")
     }
     return try read(path)
+  }
+
+  /// The runs of every list in an experiment's folder, each once; lists that cannot be read are passed over.
+  public static func all(folder: String) throws -> [SweepEntry] {
+    let plans = folder + "/plans"
+    guard Files.isFolder(plans) else { return [] }
+    var seen: Set<String> = []
+    return try Files.list(plans).filter { $0.hasSuffix(ending) }.flatMap { name in
+      ((try? read("\(plans)/\(name)")) ?? []).filter { seen.insert($0.run).inserted }
+    }
   }
 
   static func read(_ path: String) throws -> [SweepEntry] {
