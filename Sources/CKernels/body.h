@@ -150,33 +150,69 @@ INLINE vf activated(int activation, vf x, vf *d) {
 
 // ---- Matrix products ------------------------------------------------------------------------------
 
-// A tile of R rows x W vectors of c, kept in registers over the whole inner dimension, times `factor`
-// unless null. ROW, STEP: distances in a between rows of the tile and between inner indices.
-#define DEFINE_TILE(NAME, R, W, ROW, STEP)                                                         \
-  static void NAME##_##R##x##W(long inner, const float *a, long lda, const float *b, long ldb,     \
-                               float *c, long ldc, const float *factor, long ldf,                  \
-                               int accumulate) {                                                   \
+// Brings `vectors` vectors of a row nearer.
+INLINE void fetch(const float *x, long vectors, int write) {
+  for (long j = 0; j < vectors * VL; j += 16) {
+    if (write) __builtin_prefetch(x + j, 1);
+    else __builtin_prefetch(x + j);
+  }
+}
+
+// What one call of a tile works on. `factor` (c is multiplied by it) may be null, and so may `derivative` and
+// `add`, which are only fetched, because they are needed right after.
+typedef struct {
+  long inner;
+  const float *a;
+  long lda;
+  const float *b;
+  long ldb;
+  float *c;
+  long ldc;
+  const float *factor, *derivative;
+  long ldd;
+  const float *add;
+  long ldadd;
+  int accumulate;
+} TileWork;
+
+// A tile of R rows x W vectors of c, kept in registers over the whole inner dimension. ROW, STEP: distances in a
+// between rows of the tile and between inner indices; FAR: whether STEP leads to another line. The inner loop runs
+// in R parts, each of which fetches one row of what the end needs: all at once they would delay the operands.
+#define DEFINE_TILE(NAME, R, W, ROW, STEP, FAR)                                                    \
+  static void NAME##_##R##x##W(const TileWork *p) {                                                \
+    long inner = p->inner, lda = p->lda, ldb = p->ldb, ldc = p->ldc, k = 0;                        \
+    const float *a = p->a, *b = p->b, *factor = p->factor;                                         \
+    float *c = p->c;                                                                               \
     vf sum[R][W];                                                                                  \
-    UNROLLED(r, R) UNROLLED(w, W) sum[r][w] = accumulate ? load(c + r * ldc + w * VL) : (vf){0};   \
-    FOR(k, inner) {                                                                                \
-      vf right[W];                                                                                 \
-      UNROLLED(w, W) right[w] = load(b + w * VL);                                                  \
-      UNROLLED(w, (W * VL + 15) / 16) __builtin_prefetch(b + 8 * ldb + w * 16);                    \
-      UNROLLED(r, R) {                                                                             \
-        vf left = splat(a[r * (ROW)]);                                                             \
-        UNROLLED(w, W) sum[r][w] += left * right[w];                                               \
+    UNROLLED(r, R) UNROLLED(w, W) sum[r][w] = p->accumulate ? load(c + r * ldc + w * VL) : (vf){0}; \
+    FOR(part, R) {                                                                                 \
+      if (!p->accumulate) fetch(c + part * ldc, W, 1);                                             \
+      if (factor) fetch(factor + part * p->ldd, W, 0);                                             \
+      if (p->derivative) fetch(p->derivative + part * p->ldd, W, 1);                               \
+      if (p->add) fetch(p->add + part * p->ldadd, W, 0);                                           \
+      for (long end = (part + 1) * inner / (R); k < end; k++) {                                    \
+        vf right[W];                                                                               \
+        UNROLLED(w, W) right[w] = load(b + w * VL);                                                \
+        fetch(b + 8 * ldb, W, 0);                                                                  \
+        UNROLLED(r, R) {                                                                           \
+          vf left = splat(a[r * (ROW)]);                                                           \
+          UNROLLED(w, W) sum[r][w] += left * right[w];                                             \
+        }                                                                                          \
+        if (FAR) {                                                                                 \
+          __builtin_prefetch(a + 12 * (STEP));                                                     \
+          if (MANY_REGISTERS) __builtin_prefetch(a + 12 * (STEP) + (R) - 1);                       \
+        }                                                                                          \
+        a += STEP;                                                                                 \
+        b += ldb;                                                                                  \
       }                                                                                            \
-      if ((STEP) != 1) __builtin_prefetch(a + 8 * (STEP));                                         \
-      a += STEP;                                                                                   \
-      b += ldb;                                                                                    \
     }                                                                                              \
-    if (factor) UNROLLED(r, R) UNROLLED(w, W) sum[r][w] *= load(factor + r * ldf + w * VL);        \
+    if (factor) UNROLLED(r, R) UNROLLED(w, W) sum[r][w] *= load(factor + r * p->ldd + w * VL);     \
     UNROLLED(r, R) UNROLLED(w, W) store(c + r * ldc + w * VL, sum[r][w]);                          \
   }
 
 #define DEFINE_TILES(R, W)                                                                         \
-  DEFINE_TILE(plain, R, W, lda, 1)                                                                 \
-  DEFINE_TILE(transposed, R, W, 1, lda)
+  DEFINE_TILE(plain, R, W, lda, 1, 0)                                                              \
+  DEFINE_TILE(transposed, R, W, 1, lda, 1)
 
 #if MANY_REGISTERS
 #define MAX_WIDTH 4
@@ -189,8 +225,7 @@ INLINE vf activated(int activation, vf x, vf *d) {
 
 TILES(DEFINE_TILES)
 
-typedef void Tile(long, const float *, long, const float *, long, float *, long, const float *, long,
-                  int);
+typedef void Tile(const TileWork *);
 
 // Tiles by width (vectors) and height (rows), the tallest first.
 static const struct {
@@ -243,15 +278,6 @@ static void finish(const VLProduct *p, long row, long rows, long col, long width
 #undef CASE
 }
 
-// Fetches what follows the sums of a tile needs while they are being computed.
-INLINE void fetch(const float *x, long ldx, long rows, long width, int write) {
-  FOR(r, rows)
-    for (long j = 0; j < width * VL; j += 16) {
-      if (write) __builtin_prefetch(x + r * ldx + j, 1);
-      else __builtin_prefetch(x + r * ldx + j);
-    }
-}
-
 // Zeros in columns `cols` ..< padded(cols).
 static void clear_padding(long rows, long cols, float *x, long ldx) {
   for (long j = cols / VL * VL; j < padded(cols); j += VL)
@@ -261,7 +287,9 @@ static void clear_padding(long rows, long cols, float *x, long ldx) {
     }
 }
 
-#define KC 256 // inner indices at a time: a panel of b stays in the second cache
+// Inner indices at a time. With many registers a panel of b is wide and stays in the second cache; with few it is
+// narrow, and the lines of a that several tiles share have to stay in the first.
+#define KC (MANY_REGISTERS ? 512 : 256)
 
 static void product(const VLProduct *p) {
   int multiply = p->activation == VL_MULTIPLY;
@@ -272,13 +300,22 @@ static void product(const VLProduct *p) {
     FOR(t, TILE_COUNT) {
       if (tiles[t].width != width) continue;
       for (; row + tiles[t].rows <= p->rows; row += tiles[t].rows) {
-        float *c = p->c + row * p->ldc + v * VL;
         float *derivative = p->derivative ? p->derivative + row * p->ldd + v * VL : 0;
-        fetch(c, p->ldc, tiles[t].rows, width, 1);
-        if (p->add) fetch(p->add + row * p->ldadd + v * VL, p->ldadd, tiles[t].rows, width, 0);
-        if (derivative) fetch(derivative, p->ldd, tiles[t].rows, width, !multiply);
-        tiles[t].plain(p->inner, p->a + row * p->lda, p->lda, p->b + v * VL, p->ldb, c, p->ldc,
-                       multiply ? derivative : 0, p->ldd, 0);
+        TileWork work = {
+            .inner = p->inner,
+            .a = p->a + row * p->lda,
+            .lda = p->lda,
+            .b = p->b + v * VL,
+            .ldb = p->ldb,
+            .c = p->c + row * p->ldc + v * VL,
+            .ldc = p->ldc,
+            .factor = multiply ? derivative : 0,
+            .derivative = multiply ? 0 : derivative,
+            .ldd = p->ldd,
+            .add = p->add ? p->add + row * p->ldadd + v * VL : 0,
+            .ldadd = p->ldadd,
+        };
+        tiles[t].plain(&work);
         if (!multiply) finish(p, row, tiles[t].rows, v * VL, width);
       }
     }
@@ -297,11 +334,17 @@ static void transposed_product(const VLProduct *p) {
       FOR(t, TILE_COUNT) {
         if (tiles[t].width != width) continue;
         for (; row + tiles[t].rows <= p->rows; row += tiles[t].rows) {
-          float *c = p->c + row * p->ldc + v * VL;
-          fetch(c, p->ldc, tiles[t].rows, width, 1);
-          tiles[t].transposed(depth, p->a + k * p->lda + row, p->lda,
-                              p->b + k * p->ldb + v * VL, p->ldb, c, p->ldc, 0, 0,
-                              p->accumulate || k > 0);
+          TileWork work = {
+              .inner = depth,
+              .a = p->a + k * p->lda + row,
+              .lda = p->lda,
+              .b = p->b + k * p->ldb + v * VL,
+              .ldb = p->ldb,
+              .c = p->c + row * p->ldc + v * VL,
+              .ldc = p->ldc,
+              .accumulate = p->accumulate || k > 0,
+          };
+          tiles[t].transposed(&work);
         }
       }
       k += KC;
@@ -494,14 +537,15 @@ static void normals(uint64_t seed, uint64_t block, long count, float *y) {
 #define CHAINS 12
 #endif
 
+// Every chain starts from a number that only the caller knows, so that the compiler computes none of them.
 static float fma_loop(long iterations) {
   vf sum[CHAINS], factor = splat(0.999999f), term = splat(1e-6f);
-  UNROLLED(i, CHAINS) sum[i] = splat((float)i);
+  UNROLLED(i, CHAINS) sum[i] = splat((float)(iterations + i));
   FOR(n, iterations) {
     UNROLLED(i, CHAINS) sum[i] = sum[i] * factor + term;
   }
   vf total = sum[0];
-  UNROLLED(i, CHAINS) total += sum[i];
+  for (int i = 1; i < CHAINS; i++) total += sum[i];
   return lane_sum(total);
 }
 
