@@ -353,6 +353,45 @@ static void transposed_product(const VLProduct *p) {
   clear_padding(p->rows, p->cols, p->c, p->ldc);
 }
 
+// Four rows at a time hide the latency of their sums, each of which runs in the order of a tile's.
+static void chosen(const VLChosen *p) {
+  for (long r = 0; r < p->rows; r += 4) {
+    const float *a[4], *b[4];
+    float sum[4] = {0};
+    UNROLLED(i, 4) {
+      long row = r + i < p->rows ? r + i : r;
+      a[i] = p->a + row * p->lda;
+      b[i] = p->b + p->choice[row] * p->ldb;
+    }
+    FOR(k, p->inner) UNROLLED(i, 4) sum[i] += a[i][k] * b[i][k];
+    for (int i = 0; i < 4 && r + i < p->rows; i++) p->y[r + i] = sum[i] + p->bias[p->choice[r + i]];
+  }
+}
+
+static void chosen_input_gradient(const VLChosen *p) {
+  FOR(r, p->rows) {
+    const float *b = p->b + p->choice[r] * p->ldb, *factor = p->factor + r * p->ldf;
+    vf dy = splat(p->dy[r]);
+    for (long k = 0; k < padded(p->inner); k += VL) {
+      vf da = (dy * load(b + k) + 0.0f) * load(factor + k); // a sum of one term begins at zero
+      store(p->da + r * p->ldda + k, k + VL > p->inner ? first_lanes(da, p->inner > k ? p->inner - k : 0) : da);
+    }
+  }
+}
+
+// A few rows of dw at a time, so that the places that samples add to stay in the first cache.
+static void chosen_weight_gradient(const VLChosen *p) {
+  for (long k = 0; k < p->inner; k += 16) {
+    long count = p->inner - k < 16 ? p->inner - k : 16;
+    FOR(r, p->rows) {
+      const float *a = p->a + r * p->lda + k;
+      float *dw = p->dw + k * p->lddw + p->choice[r], dy = p->dy[r];
+      __builtin_prefetch(a + 8 * p->lda);
+      FOR(i, count) dw[i * p->lddw] += a[i] * dy;
+    }
+  }
+}
+
 #if VL == 16
 #define LOW_HALVES 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23
 #define HIGH_HALVES 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31
@@ -551,6 +590,6 @@ static float fma_loop(long iterations) {
 
 const VLKernels TABLE = {
     ISA_NAME, VL, 2 * VL * CHAINS,
-    product, transposed_product, transpose, activate, column_sums, group_sums, softmax,
+    product, transposed_product, chosen, chosen_input_gradient, chosen_weight_gradient, transpose, activate, column_sums, group_sums, softmax,
     diffuse, diffuse_gradient, adam, soft_update, sum_of_squares, normals, fma_loop,
 };

@@ -153,6 +153,8 @@ public struct Denoiser: Sendable {
     let derivatives: [Matrix]
     let outputs: Matrix  // [M B, A]
     let result: Matrix  // x^0 [B, A]
+    var chosen: ChosenOutputs?
+    lazy var transposed = Matrix(rows: result.columns, columns: hidden[hidden.count - 1].columns)
 
     public init(_ net: Denoiser, batch: Int, keep: Bool) {
       self.batch = batch
@@ -220,10 +222,12 @@ public struct Denoiser: Sendable {
 
   /// x^0 [B, A] for observations [B, S].
   ///
-  /// - Parameter noise: [M B, A]: x^M, then z of steps M, M - 1, ..., 2.
+  /// - Parameters:
+  ///   - noise: [M B, A]: x^M, then z of steps M, M - 1, ..., 2.
+  ///   - choices: Of each sample the one number of x^0 that is wanted; the result is then [1, B].
   public func forward(
     _ observations: Matrix, noise: Matrix, _ store: ParameterStore,
-    _ section: ParameterStore.Section = .parameters, record: Record
+    _ section: ParameterStore.Section = .parameters, choices: [Int32]? = nil, record: Record
   ) -> Matrix {
     let count = observations.rows
     let steps = settings.steps
@@ -241,7 +245,10 @@ public struct Denoiser: Sendable {
     let statePart = record.statePart.slice(rows: 0..<count)
     kernels.multiply(observations, first.state, into: statePart)
 
+    let last = layers[layers.count - 1]
+    let outputActivation: Activation = settings.noiseOutput == .tanh ? .tanh : .linear
     let result = record.result.slice(rows: 0..<count)
+    record.chosen = nil
     record.input(steps - 1, count).copy(from: noise.slice(rows: 0..<count))
     for m in (0..<steps).reversed() {
       let block = record.block(m, count)
@@ -257,10 +264,19 @@ public struct Denoiser: Sendable {
           derivative: record.keep ? record.derivatives[l].slice(rows: block) : nil)
         h = next
       }
+      if m == 0, let choices {
+        let chosen = ChosenOutputs(
+          last, choices, h, store, section, activation: outputActivation,
+          scratch: record.transposed)
+        record.chosen = chosen
+        let result = Matrix(rows: 1, columns: count)
+        kernels.diffuse(
+          schedule.steps[0], limit: schedule.limit, x: chosen.gather(from: x),
+          output: chosen.values, noise: nil, into: result)
+        return result
+      }
       let output = record.outputs.slice(rows: block)
-      layers[layers.count - 1].forward(
-        h, into: output, store, section,
-        activation: settings.noiseOutput == .tanh ? .tanh : .linear)
+      last.forward(h, into: output, store, section, activation: outputActivation)
       let z = steps - m
       kernels.diffuse(
         schedule.steps[m], limit: schedule.limit, x: x, output: output,
@@ -270,7 +286,8 @@ public struct Denoiser: Sendable {
     return result
   }
 
-  /// Gradients of all parameters from the gradient of x^0 [B, A], through all M steps.
+  /// Gradients of all parameters from the gradient of x^0, through all M steps: [B, A], or [1, B] after a pass with
+  /// choices.
   ///
   /// - Parameter accumulate: add to the gradients in the store instead of replacing them.
   public func backward(
@@ -279,7 +296,9 @@ public struct Denoiser: Sendable {
   ) {
     let count = observations.rows
     let steps = settings.steps
-    precondition(record.keep && resultGradient.rows == count && resultGradient.columns == actions)
+    let chosen = record.chosen
+    precondition(record.keep && resultGradient.rows == (chosen == nil ? count : 1))
+    precondition(resultGradient.columns == (chosen == nil ? actions : count))
     let kernels = store.kernels
     let first = parts(store.matrix(layers[0].weight))
     let last = layers.count - 1
@@ -291,12 +310,31 @@ public struct Denoiser: Sendable {
     for m in 0..<steps {
       let block = record.block(m, count)
       let output = workspace.outputs.slice(rows: block)
-      kernels.diffuseGradient(
-        schedule.steps[m], limit: schedule.limit, tanh: settings.noiseOutput == .tanh,
-        x: record.input(m, count), output: record.outputs.slice(rows: block), dy: dx, dx: partial,
-        df: output)
+      func undiffuse(x: Matrix, output: Matrix, dx next: Matrix, df: Matrix) {
+        kernels.diffuseGradient(
+          schedule.steps[m], limit: schedule.limit, tanh: settings.noiseOutput == .tanh, x: x,
+          output: output, dy: dx, dx: next, df: df)
+      }
       var dz = output
-      for l in (0..<last).reversed() {
+      var below = last
+      if m == 0, let chosen {
+        let row = (dx: Matrix(rows: 1, columns: count), df: Matrix(rows: 1, columns: count))
+        undiffuse(
+          x: chosen.gather(from: record.input(0, count)), output: chosen.values, dx: row.dx,
+          df: row.df)
+        chosen.spread(row.dx, into: partial)
+        chosen.spread(row.df, into: output)
+        below -= 1
+        dz = workspace.hidden[below].slice(rows: block)
+        chosen.backward(
+          record.hidden[below].slice(rows: block), dz: row.df, store,
+          factor: record.derivatives[below].slice(rows: block), into: dz, accumulate: accumulate)
+      } else {
+        undiffuse(
+          x: record.input(m, count), output: record.outputs.slice(rows: block), dx: partial,
+          df: output)
+      }
+      for l in (0..<below).reversed() {
         let below = workspace.hidden[l].slice(rows: block)
         kernels.multiply(
           dz, transposed[l + 1], into: below, factor: record.derivatives[l].slice(rows: block))
@@ -311,12 +349,19 @@ public struct Denoiser: Sendable {
     }
 
     let all = 0..<steps * count
-    for l in 1...last {
+    for l in 1..<last {
       layers[l].parameterGradient(
-        record.hidden[l - 1].slice(rows: all),
-        (l == last ? workspace.outputs : workspace.hidden[l]).slice(rows: all), store,
+        record.hidden[l - 1].slice(rows: all), workspace.hidden[l].slice(rows: all), store,
         accumulate: accumulate)
     }
+    // The block of m = 0 has been added already when outputs were chosen.
+    let rest = (chosen == nil ? 0 : count)..<steps * count
+    kernels.multiplyTransposed(
+      record.hidden[last - 1].slice(rows: rest), workspace.outputs.slice(rows: rest),
+      into: store.gradient(layers[last].weight), accumulate: accumulate || chosen != nil)
+    kernels.columnSums(
+      workspace.outputs.slice(rows: all), into: store.gradient(layers[last].bias),
+      accumulate: accumulate)
     let dz = workspace.hidden[0].slice(rows: all)
     let gradient = parts(store.gradient(layers[0].weight))
     kernels.multiplyTransposed(

@@ -241,6 +241,66 @@ public struct Kernels: @unchecked Sendable {
     return product
   }
 
+  /// y[r] = a[r] · b[choice[r]] + bias[choice[r]]: of each row only the output that is looked at.
+  ///
+  /// Shapes: a [rows, inner], b [outputs, inner] (the weights transposed), bias [1, outputs], y [1, rows].
+  func chosen(_ choice: [Int32], _ a: Matrix, _ b: Matrix, bias: Matrix, into y: Matrix) {
+    precondition(bias.rows == 1 && bias.columns == b.rows && a.columns == b.columns)
+    precondition(y.rows == 1 && y.columns == a.rows)
+    with(choice, rows: a.rows, outputs: b.rows) { arguments in
+      arguments.inner = a.columns
+      arguments.a = UnsafePointer(a.pointer)
+      arguments.lda = a.stride
+      arguments.b = UnsafePointer(b.pointer)
+      arguments.ldb = b.stride
+      arguments.bias = UnsafePointer(bias.pointer)
+      arguments.y = y.pointer
+      table.pointee.chosen(&arguments)
+    }
+  }
+
+  /// da[r] = dy[r] b[choice[r]] * factor[r] elementwise, and dw[:, choice[r]] += a[r] dy[r]: the gradients of `chosen`.
+  ///
+  /// Shapes: dy [1, rows], factor and da [rows, inner], dw [inner, outputs], the others as in `chosen`.
+  func chosenGradients(
+    _ choice: [Int32], _ a: Matrix, _ b: Matrix, dy: Matrix, factor: Matrix, into da: Matrix,
+    addingTo dw: Matrix
+  ) {
+    precondition(a.columns == b.columns && dy.rows == 1 && dy.columns == a.rows)
+    precondition(factor.rows == a.rows && factor.columns == a.columns)
+    precondition(da.rows == a.rows && da.columns == a.columns && da.ownsPadding)
+    precondition(dw.rows == a.columns && dw.columns == b.rows)
+    with(choice, rows: a.rows, outputs: b.rows) { arguments in
+      arguments.inner = a.columns
+      arguments.a = UnsafePointer(a.pointer)
+      arguments.lda = a.stride
+      arguments.b = UnsafePointer(b.pointer)
+      arguments.ldb = b.stride
+      arguments.dy = UnsafePointer(dy.pointer)
+      arguments.factor = UnsafePointer(factor.pointer)
+      arguments.ldf = factor.stride
+      arguments.da = da.pointer
+      arguments.ldda = da.stride
+      arguments.dw = dw.pointer
+      arguments.lddw = dw.stride
+      // The weights' gradient first: da may take the place of a.
+      table.pointee.chosen_weight_gradient(&arguments)
+      table.pointee.chosen_input_gradient(&arguments)
+    }
+  }
+
+  private func with(
+    _ choice: [Int32], rows: Int, outputs: Int, _ work: (inout VLChosen) -> Void
+  ) {
+    precondition(choice.count == rows && choice.allSatisfy { $0 >= 0 && $0 < outputs })
+    choice.withUnsafeBufferPointer {
+      var arguments = VLChosen()
+      arguments.rows = rows
+      arguments.choice = $0.baseAddress
+      work(&arguments)
+    }
+  }
+
   /// y = x^T; x must own its padding, since whole blocks are read.
   func transpose(_ x: Matrix, into y: Matrix) {
     precondition(x.ownsPadding)

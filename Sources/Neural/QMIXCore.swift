@@ -90,7 +90,7 @@ public final class QMIXCore {
   private var acting: [Record] = []
   private var noise: [Matrix] = []  // [M B, A] per network
   private var actingNoise: [Matrix] = []
-  private var resultGradient: [Matrix] = []  // [B, A] per network
+  private var resultGradient: [Matrix] = []  // per network [1, B], with a softmax [B, A]
   private var softmaxed: [Matrix] = []  // [B, A] per agent
   private let mixerRecord: Mixer.Record
   private let q: Matrix  // [B, N]
@@ -193,13 +193,15 @@ public final class QMIXCore {
         acting.append(.denoiser(Denoiser.Record(net, batch: 1, keep: false), nil))
         noise.append(Matrix(rows: steps * batch, columns: net.actions))
         actingNoise.append(Matrix(rows: steps, columns: net.actions))
-        resultGradient.append(Matrix(rows: batch, columns: net.actions))
+        resultGradient.append(
+          net.settings.q == .softmax
+            ? Matrix(rows: batch, columns: net.actions) : Matrix(rows: 1, columns: batch))
       case .mlp(let net):
         frozen.append(.mlp(MLP.Record(net, rows: batch)))
         acting.append(.mlp(MLP.Record(net, rows: 1)))
         noise.append(Matrix(rows: 0, columns: net.outputs))
         actingNoise.append(Matrix(rows: 0, columns: net.outputs))
-        resultGradient.append(Matrix(rows: batch, columns: net.outputs))
+        resultGradient.append(Matrix(rows: 1, columns: batch))
       }
     }
     store.initialise(using: &generator)
@@ -240,15 +242,16 @@ public final class QMIXCore {
 
   /// Outputs of a network before the softmax of `q: softmax`; a view of the record.
   private func run(
-    _ n: Int, _ observations: Matrix, _ section: ParameterStore.Section, record: Record,
-    noise: Matrix, stream: inout NoiseStream
+    _ n: Int, _ observations: Matrix, _ section: ParameterStore.Section, choices: [Int32]? = nil,
+    record: Record, noise: Matrix, stream: inout NoiseStream
   ) -> Matrix {
     switch (networks[n], record) {
     case (.denoiser(let net), .denoiser(let record, _)):
       stream.fill(noise, kernels: store.kernels)
-      return net.forward(observations, noise: noise, store, section, record: record)
+      return net.forward(
+        observations, noise: noise, store, section, choices: choices, record: record)
     case (.mlp(let net), .mlp(let record)):
-      return net.forward(observations, store, section, record: record)
+      return net.forward(observations, store, section, choices: choices, record: record)
     default: preconditionFailure("a record of another kind of network")
     }
   }
@@ -337,32 +340,33 @@ public final class QMIXCore {
   /// Column `agent` of `q`: the q-value of the action taken.
   private func takenValues(_ agent: Int, _ batch: JointBatch, _ stream: inout NoiseStream) {
     let n = networkOfAgent[agent]
-    var values = run(
-      n, observations(batch.states, of: agent), .parameters, record: online[agent],
-      noise: noise[n], stream: &stream)
-    if settings.diffusion?.q == .softmax {
-      store.kernels.softmax(values, into: softmaxed[agent])
-      values = softmaxed[agent]
+    let taken = (0..<batch.size).map { Int32(batch.actions[$0 * agents + agent]) }
+    // A softmax needs all outputs.
+    let whole = settings.diffusion?.q == .softmax
+    let values = run(
+      n, observations(batch.states, of: agent), .parameters, choices: whole ? nil : taken,
+      record: online[agent], noise: noise[n], stream: &stream)
+    if whole { store.kernels.softmax(values, into: softmaxed[agent]) }
+    for b in 0..<batch.size {
+      q[b, agent] = whole ? softmaxed[agent][b, Int(taken[b])] : values[0, b]
     }
-    for b in 0..<batch.size { q[b, agent] = values[b, batch.actions[b * agents + agent]] }
   }
 
   /// Gradients of an agent's network from column `agent` of `qGradient`.
   private func agentGradient(_ agent: Int, _ batch: JointBatch, accumulate: Bool) {
     let n = networkOfAgent[agent]
     let gradient = resultGradient[n]
-    gradient.fill(0)
     for b in 0..<batch.size {
-      let action = batch.actions[b * agents + agent]
       let d = qGradient[b, agent]
       if settings.diffusion?.q == .softmax {
+        let action = batch.actions[b * agents + agent]
         let p = softmaxed[agent].rowPointer(b)
         let row = gradient.rowPointer(b)
         for a in 0..<settings.actions[agent] {
           row[a] = d * p[action] * ((a == action ? 1 : 0) - p[a])
         }
       } else {
-        gradient[b, action] = d
+        gradient[0, b] = d
       }
     }
     let input = observations(batch.states, of: agent)

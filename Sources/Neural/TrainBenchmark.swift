@@ -68,8 +68,8 @@ public struct TrainBenchmark: Sendable {
     return 8 * Double(batch) * Double(passes * agents * Self.weights(widths) + hyperWeights)
   }
 
-  /// Operations carried out: the parts of layer 1 that belong to observation and denoising step are computed once, and no
-  /// gradient of the observations or of the start noise.
+  /// Operations carried out: the parts of layer 1 that belong to observation and denoising step are computed once, no
+  /// gradient of the observations or of the start noise, and of the last outputs only those of the actions taken.
   public var operationsExecuted: Double {
     let settings = settings
     let first = settings.hidden[0]
@@ -81,6 +81,7 @@ public struct TrainBenchmark: Sendable {
     } else {
       perAgent += 4 * batch * upper
     }
+    perAgent -= 3 * batch * settings.hidden[settings.hidden.count - 1] * (actions - 1)
     let state = agents * observation * settings.hyperHidden[0] * 4
     return 2 * Double(agents * perAgent + batch * (4 * hyperWeights - state))
   }

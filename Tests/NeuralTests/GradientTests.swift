@@ -53,6 +53,7 @@ struct Case: CustomTestStringConvertible, Sendable {
         $0.diffusion!.noiseOutput = .tanh
         $0.diffusion!.q = .softmax
       }),
+    Case(name: "tanh", settings: small { $0.diffusion!.noiseOutput = .tanh }),
     Case(name: "clipped x0", settings: small { $0.diffusion!.clip = 0.4 }),
     Case(
       name: "clipped epsilon",
@@ -283,6 +284,83 @@ struct Case: CustomTestStringConvertible, Sendable {
         for (name, error) in Differences(store, perTensor: 8, loss).errors(of: store) {
           #expect(error < 1e-4, "\(kernels.name) \(prediction) \(name)")
         }
+      }
+    }
+  }
+
+  /// A pass that computes one output per sample leaves the same values and gradients, to the last bit, as the whole
+  /// pass whose other outputs have no gradient.
+  @Test(arguments: Kernels.available.map(\.name), [false, true])
+  func choicesChangeNothing(_ isa: String, accumulate: Bool) throws {
+    let kernels = try Kernels.named(isa)
+    let (batch, actions, inputs) = (11, 19, 5)
+    var random = TestGenerator(state: 71)
+    let x = Matrix(rows: batch, columns: inputs)
+    for r in 0..<batch { x.setRow(r, (0..<inputs).map { _ in random.float() }) }
+    let choices = (0..<batch).map { _ in Int32(random.next() % UInt64(actions)) }
+    let gradient = Matrix(rows: 1, columns: batch)
+    let whole = Matrix(rows: batch, columns: actions)
+    for (r, choice) in choices.enumerated() {
+      gradient[0, r] = random.float()
+      whole[r, Int(choice)] = gradient[0, r]
+    }
+    /// Runs both passes on one network; each gives its values and fills the gradients of a fresh store.
+    func compare(
+      _ layout: ParameterLayout, _ pass: (ParameterStore, _ choices: [Int32]?) -> Matrix
+    ) {
+      let stores = (0..<2).map { _ in
+        let store = ParameterStore(layout, targets: false, kernels: kernels)
+        var same = TestGenerator(state: 72)
+        store.initialise(using: &same)
+        for tensor in layout.tensors {
+          for r in 0..<tensor.rows { store.gradient(tensor)[r, tensor.columns / 2] = 0.25 }
+        }
+        return store
+      }
+      let all = pass(stores[0], nil)
+      let some = pass(stores[1], choices)
+      for (r, choice) in choices.enumerated() { #expect(some[0, r] == all[r, Int(choice)]) }
+      for tensor in layout.tensors {
+        let (a, b) = (stores[0].gradient(tensor), stores[1].gradient(tensor))
+        for r in 0..<tensor.rows { #expect(a.row(r) == b.row(r), "\(tensor.name), row \(r)") }
+      }
+    }
+
+    var layout = ParameterLayout()
+    let net = MLP(&layout, "net", widths: [inputs, 18, 7, actions], activation: .mish)
+    compare(layout) { store, choices in
+      let record = MLP.Record(net, rows: batch + 1)
+      let values = net.forward(x, store, choices: choices, record: record)
+      let result = Matrix(rows: values.rows, columns: values.columns)
+      result.copy(from: values)
+      net.backward(
+        x, outputGradient: choices == nil ? whole : gradient, store, record: record,
+        accumulate: accumulate)
+      return result
+    }
+
+    for (prediction, output, clip, steps) in [
+      (Diffusion.Prediction.x0, Diffusion.NoiseOutput.linear, nil as Double?, 3),
+      (.epsilon, .tanh, nil, 2), (.epsilon, .linear, 0.5, 1),
+    ] {
+      var settings = Diffusion()
+      settings.prediction = prediction
+      settings.noiseOutput = output
+      settings.clip = clip
+      settings.steps = steps
+      var layout = ParameterLayout()
+      let net = Denoiser(
+        &layout, "net", actions: actions, observation: inputs, hidden: [8, 17], settings: settings)
+      let noise = Matrix(rows: steps * batch, columns: actions)
+      var stream = NoiseStream(seed: 9)
+      stream.fill(noise, kernels: kernels)
+      compare(layout) { store, choices in
+        let record = Denoiser.Record(net, batch: batch + 1, keep: true)
+        let values = net.forward(x, noise: noise, store, choices: choices, record: record)
+        net.backward(
+          x, resultGradient: choices == nil ? whole : gradient, store, record: record,
+          workspace: Denoiser.Workspace(net, batch: batch + 1), accumulate: accumulate)
+        return values
       }
     }
   }

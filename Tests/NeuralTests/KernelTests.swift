@@ -203,6 +203,79 @@ func activated(_ kind: Int32, _ x: Double) -> (value: Double, slope: Double) {
     }
   }
 
+  /// One output per row gives, to the last bit, what the whole products give for it.
+  @Test(arguments: InstructionSet.available)
+  func chosenOutputsEqualThoseOfProducts(_ set: InstructionSet) {
+    let table = set.table
+    var random = TestGenerator(state: 5)
+    for (rows, inner, outputs) in sizes.flatMap({ r in
+      sizes.flatMap { k in sizes.map { (r, k, $0) } }
+    }) {
+      let shape = "\(rows) x \(inner) x \(outputs)"
+      let a = Poisoned(rows, inner, random: &random)
+      let b = Poisoned(outputs, inner, random: &random)
+      let weights = Poisoned(inner, outputs)
+      for i in 0..<inner { for j in 0..<outputs { weights[i, j] = b[j, i] } }
+      let bias = Poisoned(1, outputs, random: &random)
+      let factor = Poisoned(rows, inner, random: &random)
+      let dy = Poisoned(1, rows, random: &random)
+      let choices = (0..<rows).map { _ in Int32(random.next() % UInt64(outputs)) }
+      let whole = Poisoned(rows, outputs)
+      for r in 0..<rows {
+        for j in 0..<outputs { whole[r, j] = j == Int(choices[r]) ? dy[0, r] : 0 }
+      }
+      let (y, da, dw) = (
+        Poisoned(1, rows), Poisoned(rows, inner), Poisoned(inner, outputs, random: &random)
+      )
+      let (yExpected, daExpected, dwExpected) = (
+        Poisoned(rows, outputs), Poisoned(rows, inner), Poisoned(inner, outputs)
+      )
+      for i in 0..<inner { for j in 0..<outputs { dwExpected[i, j] = dw[i, j] } }
+
+      choices.withUnsafeBufferPointer {
+        var p = VLChosen()
+        (p.rows, p.inner, p.choice) = (rows, inner, $0.baseAddress)
+        (p.a, p.lda) = (UnsafePointer(a.pointer()), a.stride)
+        (p.b, p.ldb) = (UnsafePointer(b.pointer()), b.stride)
+        (p.bias, p.y) = (UnsafePointer(bias.pointer()), y.pointer())
+        table.chosen(&p)
+        p.dy = UnsafePointer(dy.pointer())
+        (p.factor, p.ldf) = (UnsafePointer(factor.pointer()), factor.stride)
+        (p.da, p.ldda) = (da.pointer(), da.stride)
+        (p.dw, p.lddw) = (dw.pointer(), dw.stride)
+        table.chosen_input_gradient(&p)
+        table.chosen_weight_gradient(&p)
+      }
+
+      var p = VLProduct()
+      (p.rows, p.inner, p.cols) = (rows, inner, outputs)
+      (p.a, p.lda) = (UnsafePointer(a.pointer()), a.stride)
+      (p.b, p.ldb) = (UnsafePointer(weights.pointer()), weights.stride)
+      (p.c, p.ldc) = (yExpected.pointer(), yExpected.stride)
+      p.bias = UnsafePointer(bias.pointer())
+      table.product(&p)
+      p = VLProduct()
+      (p.rows, p.inner, p.cols) = (rows, outputs, inner)
+      (p.a, p.lda) = (UnsafePointer(whole.pointer()), whole.stride)
+      (p.b, p.ldb) = (UnsafePointer(b.pointer()), b.stride)
+      (p.c, p.ldc) = (daExpected.pointer(), daExpected.stride)
+      p.activation = multiplied
+      (p.derivative, p.ldd) = (factor.pointer(), factor.stride)
+      table.product(&p)
+      p = VLProduct()
+      (p.rows, p.inner, p.cols, p.accumulate) = (inner, rows, outputs, 1)
+      (p.a, p.lda) = (UnsafePointer(a.pointer()), a.stride)
+      (p.b, p.ldb) = (UnsafePointer(whole.pointer()), whole.stride)
+      (p.c, p.ldc) = (dwExpected.pointer(), dwExpected.stride)
+      table.transposed_product(&p)
+
+      #expect(y.values == (0..<rows).map { yExpected[$0, Int(choices[$0])] }, "\(shape)")
+      #expect(da.values == daExpected.values && da.paddingIsZero, "\(shape)")
+      #expect(dw.values == dwExpected.values, "\(shape)")
+      #expect(y.isIntactOutside && da.isIntactOutside && dw.isIntactOutside, "\(shape)")
+    }
+  }
+
   /// Neither where a buffer lies nor the distance of its rows changes a bit of a product.
   @Test(arguments: InstructionSet.available)
   func bytesDependOnNumbersOnly(_ set: InstructionSet) {

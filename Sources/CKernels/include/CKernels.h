@@ -36,6 +36,27 @@ typedef struct {
   int accumulate; // transposed product only: c += instead of c =
 } VLProduct;
 
+// A layer of which each sample needs one output only, number choice[r] of row r: the value of the action taken.
+// Same numbers, in the same order of summation, as the products above give for those outputs.
+typedef struct {
+  long rows, inner;
+  const int32_t *choice; // [rows]
+  const float *a;        // rows x inner
+  long lda;
+  const float *b; // transposed weights: outputs x inner
+  long ldb;
+  const float *bias; // [outputs]
+  float *y;          // [rows]
+  // Gradients, from dy [rows]: da = dy b factor (rows x inner), dw += a^T dy (inner x outputs).
+  const float *dy;
+  const float *factor;
+  long ldf;
+  float *da;
+  long ldda;
+  float *dw;
+  long lddw;
+} VLChosen;
+
 // One reverse step of diffusion: u = clip(from_x x + from_f f), y = keep x + gain u + sigma z.
 typedef struct {
   long count;
@@ -66,8 +87,11 @@ typedef struct {
   const char *name;
   long lanes;             // floats per vector
   long flops_per_iteration; // of fma_loop
-  void (*product)(const VLProduct *);            // c = f(a b + bias + add), a: rows x inner
-  void (*transposed_product)(const VLProduct *); // c (+)= a^T b, a: inner x rows
+  void (*product)(const VLProduct *);              // c = f(a b + bias + add), a: rows x inner
+  void (*transposed_product)(const VLProduct *);   // c (+)= a^T b, a: inner x rows
+  void (*chosen)(const VLChosen *);                // y[r] = a[r] . b[choice[r]] + bias[choice[r]]
+  void (*chosen_input_gradient)(const VLChosen *); // da
+  void (*chosen_weight_gradient)(const VLChosen *); // dw
   void (*transpose)(long rows, long cols, const float *x, long ldx, float *y, long ldy);
   void (*activate)(int activation, long count, const float *x, float *y, float *derivative);
   void (*column_sums)(long rows, long cols, const float *x, long ldx, float *sums, int accumulate);
