@@ -173,6 +173,8 @@ typedef struct {
   const float *add;
   long ldadd;
   int accumulate;
+  const float *soon; // numbers of the next product: `ahead` groups of 16 are brought into the second cache
+  long ahead;
 } TileWork;
 
 // A tile of R rows x W vectors of c, kept in registers over the whole inner dimension. ROW, STEP: distances in a
@@ -190,6 +192,8 @@ typedef struct {
       if (factor) fetch(factor + part * p->ldd, W, 0);                                             \
       if (p->derivative) fetch(p->derivative + part * p->ldd, W, 1);                               \
       if (p->add) fetch(p->add + part * p->ldadd, W, 0);                                           \
+      for (long j = part * p->ahead / (R); j < (part + 1) * p->ahead / (R); j++)                    \
+        __builtin_prefetch(p->soon + j * 16, 0, 2);                                                \
       for (long end = (part + 1) * inner / (R); k < end; k++) {                                    \
         vf right[W];                                                                               \
         UNROLLED(w, W) right[w] = load(b + w * VL);                                                \
@@ -293,15 +297,17 @@ static void clear_padding(long rows, long cols, float *x, long ldx) {
 
 static void product(const VLProduct *p) {
   int multiply = p->activation == VL_MULTIPLY;
-  long vectors = padded(p->cols) / VL;
+  long vectors = padded(p->cols) / VL, lines = p->ahead_count / 16, done = 0, all = vectors * p->rows;
   for (long v = 0, width; v < vectors; v += width) {
     width = panel_width(vectors - v);
     long row = 0;
     FOR(t, TILE_COUNT) {
       if (tiles[t].width != width) continue;
       for (; row + tiles[t].rows <= p->rows; row += tiles[t].rows) {
+        long from = lines * done / all;
+        done += tiles[t].rows * width;
         float *derivative = p->derivative ? p->derivative + row * p->ldd + v * VL : 0;
-        TileWork work = {
+        TileWork tile = {
             .inner = p->inner,
             .a = p->a + row * p->lda,
             .lda = p->lda,
@@ -314,8 +320,10 @@ static void product(const VLProduct *p) {
             .ldd = p->ldd,
             .add = p->add ? p->add + row * p->ldadd + v * VL : 0,
             .ldadd = p->ldadd,
+            .soon = p->ahead + from * 16,
+            .ahead = lines * done / all - from,
         };
-        tiles[t].plain(&work);
+        tiles[t].plain(&tile);
         if (!multiply) finish(p, row, tiles[t].rows, v * VL, width);
       }
     }
@@ -374,7 +382,8 @@ static void chosen_input_gradient(const VLChosen *p) {
     vf dy = splat(p->dy[r]);
     for (long k = 0; k < padded(p->inner); k += VL) {
       vf da = (dy * load(b + k) + 0.0f) * load(factor + k); // a sum of one term begins at zero
-      store(p->da + r * p->ldda + k, k + VL > p->inner ? first_lanes(da, p->inner > k ? p->inner - k : 0) : da);
+      if (k + VL > p->inner) da = first_lanes(da, p->inner > k ? p->inner - k : 0);
+      store(p->da + r * p->ldda + k, da);
     }
   }
 }
@@ -590,6 +599,7 @@ static float fma_loop(long iterations) {
 
 const VLKernels TABLE = {
     ISA_NAME, VL, 2 * VL * CHAINS,
-    product, transposed_product, chosen, chosen_input_gradient, chosen_weight_gradient, transpose, activate, column_sums, group_sums, softmax,
+    product, transposed_product, chosen, chosen_input_gradient, chosen_weight_gradient, transpose,
+    activate, column_sums, group_sums, softmax,
     diffuse, diffuse_gradient, adam, soft_update, sum_of_squares, normals, fma_loop,
 };

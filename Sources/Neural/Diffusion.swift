@@ -243,7 +243,7 @@ public struct Denoiser: Sendable {
       record.embedding, first.step, into: record.stepPart,
       bias: store.matrix(layers[0].bias, section))
     let statePart = record.statePart.slice(rows: 0..<count)
-    kernels.multiply(observations, first.state, into: statePart)
+    kernels.multiply(observations, first.state, into: statePart, ahead: first.x)
 
     let last = layers[layers.count - 1]
     let outputActivation: Activation = settings.noiseOutput == .tanh ? .tanh : .linear
@@ -254,14 +254,19 @@ public struct Denoiser: Sendable {
       let block = record.block(m, count)
       let x = record.input(m, count)
       var h = record.hidden[0].slice(rows: block)
+      /// In the first step the next layer's weights, which other agents have driven out of the caches.
+      func ahead(_ l: Int) -> Matrix? {
+        m == steps - 1 ? store.matrix(layers[l + 1].weight, section) : nil
+      }
       kernels.multiply(
         x, first.x, into: h, bias: record.stepPart.slice(rows: m..<m + 1), add: statePart,
-        activation: .mish, derivative: record.keep ? record.derivatives[0].slice(rows: block) : nil)
+        activation: .mish, derivative: record.keep ? record.derivatives[0].slice(rows: block) : nil,
+        ahead: ahead(0))
       for l in 1..<layers.count - 1 {
         let next = record.hidden[l].slice(rows: block)
         layers[l].forward(
           h, into: next, store, section, activation: .mish,
-          derivative: record.keep ? record.derivatives[l].slice(rows: block) : nil)
+          derivative: record.keep ? record.derivatives[l].slice(rows: block) : nil, ahead: ahead(l))
         h = next
       }
       if m == 0, let choices {
@@ -302,8 +307,12 @@ public struct Denoiser: Sendable {
     let kernels = store.kernels
     let first = parts(store.matrix(layers[0].weight))
     let last = layers.count - 1
-    let transposed = (0...last).map { l in
-      store.transposed(l == 0 ? first.x : store.matrix(layers[l].weight), key: l)
+    func weight(_ l: Int) -> Matrix { l == 0 ? first.x : store.matrix(layers[l].weight) }
+    // Each is made in the first step when it is needed, the product before having fetched the weights.
+    var transposed: [Matrix] = chosen.map { [$0.transposed] } ?? []
+    func transposedWeight(_ l: Int) -> Matrix {
+      if transposed.count == last - l { transposed.append(store.transposed(weight(l), key: l)) }
+      return transposed[last - l]
     }
     var dx = resultGradient
     let partial = workspace.partial.slice(rows: 0..<count)
@@ -337,13 +346,14 @@ public struct Denoiser: Sendable {
       for l in (0..<below).reversed() {
         let below = workspace.hidden[l].slice(rows: block)
         kernels.multiply(
-          dz, transposed[l + 1], into: below, factor: record.derivatives[l].slice(rows: block))
+          dz, transposedWeight(l + 1), into: below,
+          factor: record.derivatives[l].slice(rows: block), ahead: m == 0 ? weight(l) : nil)
         dz = below
       }
       if m + 1 < steps {
         // x^M is noise and needs no gradient.
         let input = workspace.input.slice(rows: 0..<count)
-        kernels.multiply(dz, transposed[0], into: input, add: partial)
+        kernels.multiply(dz, transposedWeight(0), into: input, add: partial)
         dx = input
       }
     }

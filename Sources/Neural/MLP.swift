@@ -13,11 +13,11 @@ public struct Dense: Sendable {
   /// y [rows, outputs] = f(x W + b), f' into `derivative`.
   func forward(
     _ x: Matrix, into y: Matrix, _ store: ParameterStore, _ section: ParameterStore.Section,
-    activation: Activation = .linear, derivative: Matrix? = nil
+    activation: Activation = .linear, derivative: Matrix? = nil, ahead: Matrix? = nil
   ) {
     store.kernels.multiply(
       x, store.matrix(weight, section), into: y, bias: store.matrix(bias, section),
-      activation: activation, derivative: derivative)
+      activation: activation, derivative: derivative, ahead: ahead)
   }
 
   /// dW = x^T dz, db = column sums of dz; dz [rows, outputs] is the gradient before the activation.
@@ -37,7 +37,7 @@ final class ChosenOutputs {
   /// The output of each sample that counts.
   let choices: [Int32]
   /// The layer's weights at the time of the forward pass, transposed [outputs, inputs].
-  private let transposed: Matrix
+  let transposed: Matrix
   /// y [1, rows].
   let values: Matrix
 

@@ -178,11 +178,12 @@ public struct Kernels: @unchecked Sendable {
   /// c = f(a b + bias + add); with `derivative`, f' is written there.
   ///
   /// Shapes: a [rows, inner], b [inner, columns], bias [1, columns], add, c and derivative [rows, columns].
+  /// - Parameter ahead: What will be read next and has not been for long; it is brought nearer meanwhile.
   func multiply(
     _ a: Matrix, _ b: Matrix, into c: Matrix, bias: Matrix? = nil, add: Matrix? = nil,
-    activation: Activation = .linear, derivative: Matrix? = nil
+    activation: Activation = .linear, derivative: Matrix? = nil, ahead: Matrix? = nil
   ) {
-    var product = shape(a, b, c)
+    var product = shape(a, b, c, ahead: ahead)
     precondition(a.rows == c.rows && a.columns == b.rows)
     product.rows = a.rows
     product.inner = a.columns
@@ -206,10 +207,12 @@ public struct Kernels: @unchecked Sendable {
   }
 
   /// c = (a b) * factor elementwise: the gradient before an activation, `factor` its derivative.
-  func multiply(_ a: Matrix, _ b: Matrix, into c: Matrix, factor: Matrix) {
+  func multiply(
+    _ a: Matrix, _ b: Matrix, into c: Matrix, factor: Matrix, ahead: Matrix? = nil
+  ) {
     precondition(a.rows == c.rows && a.columns == b.rows)
     precondition(factor.rows == c.rows && factor.columns == c.columns)
-    var product = shape(a, b, c)
+    var product = shape(a, b, c, ahead: ahead)
     product.rows = a.rows
     product.inner = a.columns
     product.activation = Int32(VL_MULTIPLY)
@@ -228,7 +231,9 @@ public struct Kernels: @unchecked Sendable {
     table.pointee.transposed_product(&product)
   }
 
-  private func shape(_ a: Matrix, _ b: Matrix, _ c: Matrix) -> VLProduct {
+  private func shape(
+    _ a: Matrix, _ b: Matrix, _ c: Matrix, ahead: Matrix? = nil
+  ) -> VLProduct {
     precondition(b.columns == c.columns && c.ownsPadding)
     var product = VLProduct()
     product.cols = c.columns
@@ -238,6 +243,10 @@ public struct Kernels: @unchecked Sendable {
     product.ldb = b.stride
     product.c = c.pointer
     product.ldc = c.stride
+    if let ahead {
+      product.ahead = UnsafePointer(ahead.pointer)
+      product.ahead_count = ahead.paddedCount
+    }
     return product
   }
 

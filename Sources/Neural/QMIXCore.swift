@@ -86,7 +86,7 @@ public final class QMIXCore {
   private let mixer: Mixer
   private let firstAction: [Int]  // of each agent, in rows of `nextAllowed`
   private var online: [Record] = []
-  private var frozen: [Record] = []  // one per network: targets keep nothing
+  private var frozen: [Record] = []  // per network: targets keep nothing
   private var acting: [Record] = []
   private var noise: [Matrix] = []  // [M B, A] per network
   private var actingNoise: [Matrix] = []
@@ -185,23 +185,36 @@ public final class QMIXCore {
       case .mlp(let net): online.append(.mlp(MLP.Record(net, rows: batch)))
       }
     }
-    for network in networks {
+    // Networks of equal shape use working memory in turns, which so stays in the caches.
+    var first: [Int: Int] = [:]
+    for (n, network) in networks.enumerated() {
+      let outputs =
+        switch network {
+        case .denoiser(let net): net.actions
+        case .mlp(let net): net.outputs
+        }
+      if let same = first[outputs] {
+        frozen.append(frozen[same])
+        acting.append(acting[same])
+        noise.append(noise[same])
+        actingNoise.append(actingNoise[same])
+        resultGradient.append(resultGradient[same])
+        continue
+      }
+      first[outputs] = n
+      let steps = settings.diffusion?.steps ?? 0
+      noise.append(Matrix(rows: steps * batch, columns: outputs))
+      actingNoise.append(Matrix(rows: steps, columns: outputs))
+      resultGradient.append(
+        settings.diffusion?.q == .softmax
+          ? Matrix(rows: batch, columns: outputs) : Matrix(rows: 1, columns: batch))
       switch network {
       case .denoiser(let net):
-        let steps = net.settings.steps
         frozen.append(.denoiser(Denoiser.Record(net, batch: batch, keep: false), nil))
         acting.append(.denoiser(Denoiser.Record(net, batch: 1, keep: false), nil))
-        noise.append(Matrix(rows: steps * batch, columns: net.actions))
-        actingNoise.append(Matrix(rows: steps, columns: net.actions))
-        resultGradient.append(
-          net.settings.q == .softmax
-            ? Matrix(rows: batch, columns: net.actions) : Matrix(rows: 1, columns: batch))
       case .mlp(let net):
         frozen.append(.mlp(MLP.Record(net, rows: batch)))
         acting.append(.mlp(MLP.Record(net, rows: 1)))
-        noise.append(Matrix(rows: 0, columns: net.outputs))
-        actingNoise.append(Matrix(rows: 0, columns: net.outputs))
-        resultGradient.append(Matrix(rows: 1, columns: batch))
       }
     }
     store.initialise(using: &generator)

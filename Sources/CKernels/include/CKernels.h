@@ -34,6 +34,8 @@ typedef struct {
   float *derivative; // rows x cols: written with f'(x) unless null; read by VL_MULTIPLY
   long ldd;
   int accumulate; // transposed product only: c += instead of c =
+  const float *ahead; // plain product only: numbers needed soon, brought into the second cache meanwhile
+  long ahead_count;
 } VLProduct;
 
 // A layer of which each sample needs one output only, number choice[r] of row r: the value of the action taken.
