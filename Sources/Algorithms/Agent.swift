@@ -7,10 +7,18 @@ public struct AgentStatistics: Sendable {
   public var epsilon: Double?
   /// Mean loss over the gradient steps of the episode; nil without a step.
   public var loss: Double?
+  /// Gradient steps of the episode.
+  public var steps: Int
 
-  public init(epsilon: Double? = nil, loss: Double? = nil) {
+  public init(epsilon: Double? = nil, loss: Double? = nil, steps: Int = 0) {
     self.epsilon = epsilon
     self.loss = loss
+    self.steps = steps
+  }
+
+  /// Figures of an agent with the losses of the episode's gradient steps.
+  init(epsilon: Double? = nil, losses: Double, steps: Int) {
+    self.init(epsilon: epsilon, loss: steps > 0 ? losses / Double(steps) : nil, steps: steps)
   }
 }
 
@@ -26,6 +34,8 @@ public protocol Agent<Model> {
     _ situation: Model.Situation, _ decision: Model.Decision, _ outcome: Model.Outcome,
     next: Model.Situation?) throws
   var statistics: AgentStatistics { get }
+  /// What the agent fixed by itself and no parameter says, for `run.json`: reward scale, sizes of networks.
+  var constants: [String: JSONValue] { get }
 
   /// Everything that training needs to go on to the same bytes: networks, targets, optimiser, replay buffer,
   /// random streams, schedules, scaling. Called between episodes.
@@ -44,11 +54,19 @@ extension Agent {
     next: Model.Situation?
   ) throws {}
   public var statistics: AgentStatistics { AgentStatistics() }
+  public var constants: [String: JSONValue] { [:] }
   public func saveState(to writer: inout StateWriter) {}
   public mutating func restoreState(from reader: inout StateReader) throws {}
   public func savePolicy(to writer: inout StateWriter) {}
   public mutating func restorePolicy(from reader: inout StateReader) throws {}
 }
+
+/// A rule on the parameters of a run, the model's and `episodes` included.
+///
+/// It gets all values and the keys that the user set; values of keys that follow from others it replaces.
+/// - Throws: `InputError` with the key of a value that does not go with the others.
+public typealias ParameterRule =
+  @Sendable (_ values: inout ParameterValues, _ given: Set<String>) throws -> Void
 
 /// One algorithm of the registry.
 public struct Algorithm<Model: Environment>: Sendable {
@@ -61,6 +79,8 @@ public struct Algorithm<Model: Environment>: Sendable {
   public let isLearner: Bool
   /// Parameters of its own, besides the model's.
   public let parameters: [Parameter]
+  /// Checks parameters against each other, and gives those that follow from others their values.
+  public let settle: ParameterRule
   /// Number of training episodes is passed for exploration schedules; 0 for algorithms that do not learn.
   public let make:
     @Sendable (
@@ -69,7 +89,7 @@ public struct Algorithm<Model: Environment>: Sendable {
 
   public init(
     name: String, version: Int, summary: String, isLearner: Bool = false,
-    parameters: [Parameter] = [],
+    parameters: [Parameter] = [], settle: @escaping ParameterRule = { _, _ in },
     make: @escaping @Sendable (Model, ParameterValues, UInt64, Int) throws -> any Agent<Model>
   ) {
     self.name = name
@@ -77,6 +97,7 @@ public struct Algorithm<Model: Environment>: Sendable {
     self.summary = summary
     self.isLearner = isLearner
     self.parameters = parameters
+    self.settle = settle
     self.make = make
   }
 }

@@ -10,8 +10,8 @@ public struct MAD2RL: Agent {
   public typealias Model = SingleRSUEnvironment
 
   public static let algorithm = Algorithm<SingleRSUEnvironment>(
-    name: "mad2rl", version: 1, summary: "Diffusion-based QMIX (P1).", isLearner: true,
-    parameters: parameters
+    name: "mad2rl", version: 2, summary: "Diffusion-based QMIX (P1).", isLearner: true,
+    parameters: parameters, settle: settle
   ) { environment, parameters, seed, episodes in
     try MAD2RL(environment: environment, parameters: parameters, seed: seed, episodes: episodes)
   }
@@ -47,18 +47,44 @@ public struct MAD2RL: Agent {
           + "no clip, mixer printed."),
     ]
 
-  /// The parameters with `printed: true` carried out.
-  static func resolved(_ parameters: ParameterValues) -> (Diffusion, mixer: String) {
-    var diffusion = parameters.flag("printed") ? Diffusion.printed : Diffusion()
+  /// What `printed: true` stands for.
+  static let printedChoices: [(key: String, value: ParameterValue)] = [
+    ("prediction", .text("epsilon")), ("q", .text("softmax")), ("noiseOutput", .text("linear")),
+    ("clip", .none), ("mixer", .text("printed")),
+  ]
+
+  /// Carries out `printed: true`, so that a run's record says what is computed, and checks the diffusion's coefficients.
+  static func settle(_ values: inout ParameterValues, _ given: Set<String>) throws {
+    try QMIXLearner.settle(&values, given)
+    if values.flag("printed") {
+      for (key, value) in printedChoices {
+        if given.contains(key), values[key] != value {
+          throw InputError(
+            "contradicts printed: true, which stands for \(value.text)", key: key,
+            value: values[key].text, advice: "Leave out one of the two")
+        }
+        values[key] = value
+      }
+    }
+    let diffusion = diffusion(values)
+    if !DiffusionSchedule(diffusion).isFinite {
+      throw InputError(
+        "makes coefficients of the reverse diffusion that are not finite numbers with "
+          + "prediction \(values.text("prediction")) and \(diffusion.steps) steps",
+        key: "betaMax", value: values["betaMax"].text, advice: "P1 uses 0.1 to 10")
+    }
+  }
+
+  private static func diffusion(_ parameters: ParameterValues) -> Diffusion {
+    var diffusion = Diffusion()
     diffusion.steps = parameters.integer("denoisingSteps")
     diffusion.betaMin = parameters.number("betaMin")
     diffusion.betaMax = parameters.number("betaMax")
-    if parameters.flag("printed") { return (diffusion, "printed") }
     diffusion.prediction = parameters.text("prediction") == "epsilon" ? .epsilon : .x0
     diffusion.q = parameters.text("q") == "softmax" ? .softmax : .logits
     diffusion.noiseOutput = parameters.text("noiseOutput") == "tanh" ? .tanh : .linear
     diffusion.clip = parameters.optionalNumber("clip")
-    return (diffusion, parameters.text("mixer"))
+    return diffusion
   }
 
   // MARK: Networks
@@ -69,14 +95,14 @@ public struct MAD2RL: Agent {
   public init(
     environment: SingleRSUEnvironment, parameters: ParameterValues, seed: UInt64, episodes: Int
   ) throws {
-    let (diffusion, mixer) = MAD2RL.resolved(parameters)
     nodes = environment.scenario.nodes
     learner = try QMIXLearner(
       environment: environment, parameters: parameters, seed: seed, episodes: episodes,
-      diffusion: diffusion, mixer: mixer)
+      diffusion: MAD2RL.diffusion(parameters), mixer: parameters.text("mixer"))
   }
 
   public var statistics: AgentStatistics { learner.statistics }
+  public var constants: [String: JSONValue] { learner.constants }
 
   // MARK: Act
 

@@ -9,8 +9,8 @@ public struct PQMIX: Agent {
   public typealias Model = SingleRSUEnvironment
 
   public static let algorithm = Algorithm<SingleRSUEnvironment>(
-    name: "p-qmix", version: 1, summary: "QMIX with plain q-networks (P1).", isLearner: true,
-    parameters: parameters
+    name: "p-qmix", version: 2, summary: "QMIX with plain q-networks (P1).", isLearner: true,
+    parameters: parameters, settle: { try QMIXLearner.settle(&$0, $1) }
   ) { environment, parameters, seed, episodes in
     try PQMIX(environment: environment, parameters: parameters, seed: seed, episodes: episodes)
   }
@@ -34,6 +34,7 @@ public struct PQMIX: Agent {
   }
 
   public var statistics: AgentStatistics { learner.statistics }
+  public var constants: [String: JSONValue] { learner.constants }
 
   // MARK: Act
 

@@ -245,8 +245,10 @@ struct RoadDisDQN: Agent {
   }
 
   var statistics: AgentStatistics {
-    AgentStatistics(epsilon: epsilon, loss: steps > 0 ? losses / Double(steps) : nil)
+    AgentStatistics(epsilon: epsilon, losses: losses, steps: steps)
   }
+
+  var constants: [String: JSONValue] { ["rewards": .list(scales.map(\.json))] }
 
   // MARK: State
 

@@ -242,8 +242,10 @@ struct RoadRTD: Agent {
   }
 
   var statistics: AgentStatistics {
-    AgentStatistics(loss: steps > 0 ? losses / Double(steps) : nil)
+    AgentStatistics(losses: losses, steps: steps)
   }
+
+  var constants: [String: JSONValue] { ["rewards": rewardScale.json] }
 
   // MARK: State
 

@@ -55,6 +55,8 @@ public struct DiffusionSchedule: Sendable {
   /// Step m stands at index m - 1.
   let steps: [Step]
   let limit: Float
+  /// Whether all coefficients are numbers: with extreme rates the noise of a step loses its share altogether.
+  public let isFinite: Bool
 
   public init(_ settings: Diffusion) {
     let count = Double(settings.steps)
@@ -90,6 +92,9 @@ public struct DiffusionSchedule: Sendable {
     }
     self.beta = beta
     self.steps = steps
+    isFinite = steps.allSatisfy {
+      [$0.fromX, $0.fromOutput, $0.keep, $0.gain, $0.sigma].allSatisfy(\.isFinite)
+    }
     limit = settings.clip.map { Float($0) } ?? .infinity
   }
 }

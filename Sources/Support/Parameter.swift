@@ -200,11 +200,18 @@ public struct ParameterValues: Sendable, Equatable {
         ?? "Known are \(schema.map(\.key).sorted().joined(separator: ", "))")
   }
 
+  /// The value of a key of the schema; what is set must fit the parameter's type.
   public subscript(key: String) -> ParameterValue {
-    guard let value = values[key] else {
-      preconditionFailure("no parameter '\(key)' in the schema")
+    get {
+      guard let value = values[key] else {
+        preconditionFailure("no parameter '\(key)' in the schema")
+      }
+      return value
     }
-    return value
+    set {
+      precondition(values[key] != nil, "no parameter '\(key)' in the schema")
+      values[key] = newValue
+    }
   }
 
   public func integer(_ key: String) -> Int {

@@ -171,16 +171,75 @@ import Testing
     #expect(Statistics.mean(learnt) < 0.8 * Statistics.mean(random))
   }
 
+  /// With N warm-up episodes exactly the first N take no gradient step, and their rewards make the scale.
+  @Test(arguments: names, [1, 3])
+  func warmUpLastsAsManyEpisodesAsItSays(_ name: String, warmup: Int) throws {
+    var training = try Training(name, ["warmupEpisodes": .integer(warmup)])
+    var sum = 0.0
+    var count = 0
+    for episode in 1...5 {
+      training.environment.beginEpisode(episode, phase: .train)
+      training.agent.beginEpisode(episode, phase: .train)
+      while !training.environment.isEpisodeOver {
+        let situation = try #require(training.environment.situation)
+        let decision = try training.agent.decide(situation, phase: .train)
+        let outcome = try training.environment.apply(decision)
+        if episode <= warmup {
+          sum += abs(outcome.reward)
+          count += 1
+        }
+        try training.agent.learn(situation, decision, outcome, next: training.environment.situation)
+      }
+      #expect(training.agent.statistics.steps == (episode <= warmup ? 0 : 5))
+      #expect((training.agent.statistics.loss == nil) == (episode <= warmup))
+    }
+    #expect(training.agent.constants["rewardDivisor"] == .number(sum / Double(count)))
+  }
+
+  /// The values of a learner's run after its rule, with `episodes`, which every learner has.
+  private func settled(
+    _ name: String, _ given: [String: ParameterValue]
+  ) throws -> ParameterValues {
+    let algorithm = try #require(Registry.singleRSU.first { $0.name == name })
+    let episodes = Parameter("episodes", .integer(1...1000), default: .integer(100), source: "", "")
+    var values = try ParameterValues(schema: algorithm.parameters + [episodes], setting: given)
+    try algorithm.settle(&values, Set(given.keys))
+    return values
+  }
+
   @Test func printedSetsEveryPrintedChoice() throws {
-    let values = try ParameterValues(
-      schema: MAD2RL.parameters, setting: ["printed": .flag(true), "denoisingSteps": .integer(5)])
-    let (diffusion, mixer) = MAD2RL.resolved(values)
-    #expect(diffusion.prediction == .epsilon)
-    #expect(diffusion.q == .softmax)
-    #expect(diffusion.noiseOutput == .linear)
-    #expect(diffusion.clip == nil)
-    #expect(diffusion.steps == 5)
-    #expect(mixer == "printed")
+    let values = try settled("mad2rl", ["printed": .flag(true), "q": .text("softmax")])
+    #expect(values.text("prediction") == "epsilon" && values.text("q") == "softmax")
+    #expect(values.text("noiseOutput") == "linear" && values.text("mixer") == "printed")
+    #expect(values.optionalNumber("clip") == nil)
+    #expect(try settled("mad2rl", [:]).text("prediction") == "x0")
+    for (key, value) in [
+      ("prediction", ParameterValue.text("x0")), ("clip", .number(1)),
+      ("mixer", .text("monotonic")),
+    ] {
+      let error = #expect(throws: InputError.self) {
+        try settled("mad2rl", ["printed": .flag(true), key: value])
+      }
+      #expect(error?.key == key && error?.value == value.text)
+    }
+  }
+
+  @Test func settingsThatCannotLearnAreRefused() throws {
+    for name in ["mad2rl", "p-qmix"] {
+      for given in [
+        ["warmupEpisodes": 100], ["episodes": 10], ["warmupEpisodes": 7, "episodes": 6],
+      ] {
+        let error = #expect(throws: InputError.self) {
+          try settled(name, given.mapValues { .integer($0) })
+        }
+        #expect(error?.key == (given["warmupEpisodes"] == nil ? "episodes" : "warmupEpisodes"))
+      }
+      #expect(try settled(name, ["episodes": .integer(11)]).integer("warmupEpisodes") == 10)
+    }
+    let error = #expect(throws: InputError.self) {
+      try settled("mad2rl", ["betaMax": .number(1000), "prediction": .text("epsilon")])
+    }
+    #expect(error?.key == "betaMax")
   }
 }
 

@@ -16,13 +16,17 @@ import Testing
   }
 
   /// Small parameters and a trace that suits the model; learners take gradient steps in the second episode.
-  static func plan(_ entry: Entry, in place: Workplace, seed: Int = 1) throws -> Plan {
+  static func plan(
+    _ entry: Entry, in place: Workplace, seed: Int = 1, episodes: Int = 3,
+    releaseRate: Double = 0.5,
+    more: String = ""
+  ) throws -> Plan {
     let traces = Files.folder(of: ShippedExperimentTests.folder) + "/Traces"
     let (trace, small) =
       entry.model == "road-rsu"
       ? (
         "two-way-road",
-        "vehicles: 4, slots: 60, releaseRate: 0.5, hidden: [8, 8], warmupTasks: 4, batchSize: 8"
+        "vehicles: 4, slots: 60, releaseRate: \(releaseRate), hidden: [8, 8], warmupTasks: 4, batchSize: 8"
       )
       : (
         "motorway",
@@ -33,8 +37,8 @@ import Testing
       experiment: test
       model: \(entry.model)
       trace: \(traces)/\(trace).fcd.xml.gz
-      parameters: {algorithm: \(entry.algorithm), \(small), seed: \(seed), episodes: 3,
-        evaluationEpisodes: 2, checkpointEvery: 2}
+      parameters: {algorithm: \(entry.algorithm), \(small), seed: \(seed),
+        episodes: \(episodes), evaluationEpisodes: 2, checkpointEvery: 2\(more)}
       record: slots
 
       """
@@ -52,6 +56,40 @@ import Testing
       plan.runs[0], sources: RunSources(experimentFolder: place.results + "/test"),
       context: context)
     return (end, context)
+  }
+
+  @Test func learnersThatCannotLearnAreRefused() throws {
+    let place = try Workplace()
+    let qmix = Entry(model: "single-rsu", algorithm: "p-qmix")
+    let error = #expect(throws: InputError.self) {
+      try RegistryTests.plan(qmix, in: place, episodes: 1)
+    }
+    #expect(error?.file?.hasSuffix("test.yaml") == true && error?.line == 4)
+    #expect(error?.key?.hasSuffix("warmupEpisodes") == true && error?.value == "1")
+
+    // How many tasks there will be is known at the end only.
+    let rtd = try RegistryTests.plan(
+      Entry(model: "road-rsu", algorithm: "rtd"), in: place, releaseRate: 0.001)
+    let untrained = #expect(throws: InputError.self) {
+      try RegistryTests.run(rtd, place, "untrained")
+    }
+    #expect(untrained?.problem.contains("gradient step") == true)
+  }
+
+  /// A record of what `printed: true` stands for, and of what the learner fixed by itself.
+  @Test func recordSaysWhatWasComputed() throws {
+    let place = try Workplace()
+    let plan = try RegistryTests.plan(
+      Entry(model: "single-rsu", algorithm: "mad2rl"), in: place, more: ", printed: true")
+    let (_, context) = try RegistryTests.run(plan, place, "run")
+    let record = try JSONValue(parsing: Files.read(context.folder + "/run.json"))
+    #expect(record["run"]?["parameters"]?["prediction"] == .text("epsilon"))
+    #expect(record["run"]?["parameters"]?["mixer"] == .text("printed"))
+    #expect(record["learner"]?["adamBeta2"] == .number(0.999))
+    let timing = try CSVTable(path: context.folder + "/timing.csv")
+    let steps = try timing.numbers("mean_train_step_s")
+    // One episode of warm-up, two of training, two of evaluation.
+    #expect(steps.map(\.isNaN) == [true, false, false, true, true])
   }
 
   @Test(arguments: entries) func sameSeedSameBytesAlsoAfterAnInterruption(_ entry: Entry) throws {

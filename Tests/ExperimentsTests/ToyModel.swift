@@ -144,7 +144,8 @@ struct ToyLearner: Agent {
     lossCount += 1
   }
   var statistics: AgentStatistics {
-    AgentStatistics(epsilon: 0.5, loss: lossCount == 0 ? nil : lossSum / Double(lossCount))
+    AgentStatistics(
+      epsilon: 0.5, loss: lossCount == 0 ? nil : lossSum / Double(lossCount), steps: lossCount)
   }
   func saveState(to writer: inout StateWriter) {
     savePolicy(to: &writer)

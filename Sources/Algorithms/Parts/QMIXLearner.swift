@@ -116,8 +116,32 @@ struct QMIXLearner {
 
   var statistics: AgentStatistics {
     AgentStatistics(
-      epsilon: exploration.epsilon(step: step),
-      loss: losses.count > 0 ? losses.sum / Double(losses.count) : nil)
+      epsilon: exploration.epsilon(step: step), losses: losses.sum, steps: losses.count)
+  }
+
+  /// What the losses are measured in, and what of networks and optimiser no parameter says.
+  var constants: [String: JSONValue] {
+    let settings = core.settings
+    return [
+      "rewardDivisor": .number(rewardScale.divisor),
+      "trainedParameters": .integer(core.store.layout.parameterCount),
+      "mixerEmbedding": .integer(settings.mixerEmbedding),
+      "hypernetworkHidden": .list(settings.hyperHidden.map { .integer($0) }),
+      "adamBeta1": .number(settings.adam.beta1),
+      "adamBeta2": .number(settings.adam.beta2),
+      "adamEpsilon": .number(settings.adam.epsilon),
+    ]
+  }
+
+  /// What holds for both learners: some episodes must be left to learn in.
+  static func settle(_ values: inout ParameterValues, _ given: Set<String>) throws {
+    let (warmup, episodes) = (values.integer("warmupEpisodes"), values.integer("episodes"))
+    guard warmup >= episodes else { return }
+    throw InputError(
+      "leaves no episode to learn in, there are \(episodes)",
+      key: given.contains("warmupEpisodes") ? "warmupEpisodes" : "episodes",
+      value: String(given.contains("warmupEpisodes") ? warmup : episodes),
+      advice: "warmupEpisodes (\(warmup)) must be less than episodes (\(episodes))")
   }
 
   mutating func beginEpisode(_ episode: Int, phase: Phase) {
@@ -163,16 +187,19 @@ struct QMIXLearner {
       state: situation.jointState(), actions: taken, reward: reward, nextState: next.jointState(),
       nextAllowed: buffer.maskSize == 0
         ? [] : actions.indices.flatMap { allowedActions(next, $0) ?? [] })
-    guard episode >= warmupEpisodes else {
+    guard episode > warmupEpisodes else {
       rewardScale.add(reward)
       return
     }
     buffer.sample(into: batch, rewardScale: rewardScale.divisor, using: &replayStream)
     let result = core.trainStep(batch, noise: &noise)
-    guard result.loss.isFinite else {
+    guard result.loss.isFinite, result.gradientNorm.isFinite else {
+      let what =
+        result.loss.isFinite
+        ? "the gradients' norm is \(result.gradientNorm)" : "the loss is \(result.loss)"
       throw InputError(
-        "training diverged: the loss is \(result.loss) in episode \(episode)",
-        advice: "Try a smaller learningRate or another prediction, q or clip")
+        "training diverged: \(what) in episode \(episode)",
+        advice: "Try a smaller learningRate, another prediction, q or clip, or a smaller betaMax")
     }
     losses.sum += result.loss
     losses.count += 1

@@ -15,6 +15,9 @@ struct RewardStandardisation: Equatable {
     isFixed = true
   }
 
+  /// What rewards are standardised by, for the run's record.
+  var json: JSONValue { .object(["mean": .number(mean), "deviation": .number(deviation)]) }
+
   func scaled(_ reward: Double) -> Float { Float((reward - mean) / deviation) }
 
   func save(to writer: inout StateWriter) {

@@ -160,6 +160,8 @@ struct RunSession<Model: Environment, Learner: Agent<Model>> {
   var trained = 0
   /// Episodes done of the evaluation that follows the training done so far.
   var evaluated = 0
+  /// Gradient steps taken so far.
+  var gradientSteps = 0
 
   init(document: RunDocument, environment: Model, agent: Learner) {
     self.document = document
@@ -224,6 +226,12 @@ struct RunSession<Model: Environment, Learner: Agent<Model>> {
     _ result: EpisodeResult<Model.Metrics>, _ step: Step, _ episode: Int, _ phase: Phase
   ) throws {
     let statistics = phase == .train ? agent.statistics : AgentStatistics()
+    gradientSteps += statistics.steps
+    if step == .train(document.trainingEpisodes), gradientSteps == 0 {
+      throw InputError(
+        "training ended before a gradient step was due: the policy has learnt nothing",
+        advice: "Train for more episodes, or shorten the warm-up")
+    }
     let measures = result.metrics.fields
     func number(_ value: Double?) -> CSVField { value.map { .number($0) } ?? .missing }
     let figures = measures + [number(statistics.epsilon), number(statistics.loss)]
@@ -254,14 +262,15 @@ struct RunSession<Model: Environment, Learner: Agent<Model>> {
     record.timing.append([
       .integer(episode), .text(phase.rawValue), .integer(timing.decisions),
       .number(timing.decisionSeconds / decisions),
-      phase == .train ? .number(timing.learningSeconds / decisions) : .missing,
+      statistics.steps > 0
+        ? .number(timing.learningSeconds / Double(statistics.steps)) : .missing,
       .number(timing.seconds),
     ])
   }
 
   // MARK: Checkpoints
 
-  private static var checkpointVersion: Int { 1 }
+  private static var checkpointVersion: Int { 2 }
 
   func checkpoint(id: String) -> [UInt8] {
     var writer = StateWriter()
@@ -270,6 +279,7 @@ struct RunSession<Model: Environment, Learner: Agent<Model>> {
     writer.write(id)
     writer.write(trained)
     writer.write(evaluated)
+    writer.write(gradientSteps)
     record.save(to: &writer)
     writer.section("agent")
     agent.saveState(to: &writer)
@@ -288,6 +298,7 @@ struct RunSession<Model: Environment, Learner: Agent<Model>> {
     }
     trained = try reader.readInteger()
     evaluated = try reader.readInteger()
+    gradientSteps = try reader.readInteger()
     try record.restore(from: &reader)
     try reader.section("agent")
     try agent.restoreState(from: &reader)
@@ -311,10 +322,11 @@ struct RunSession<Model: Environment, Learner: Agent<Model>> {
       for (log, table) in zip(Model.logs, record.logs) { try write(table.bytes, log.file) }
     }
     if document.isLearner { try write(policy, "policy.bin") }
-    let description = JSONValue.object([
+    var description: [String: JSONValue] = [
       "id": .text(id), "run": document.json, "constants": environment.constants,
-    ])
-    try write(Array(description.readable.utf8), "run.json")
+    ]
+    if !agent.constants.isEmpty { description["learner"] = .object(agent.constants) }
+    try write(Array(JSONValue.object(description).readable.utf8), "run.json")
   }
 
   /// The trained policy with the algorithm that can use it.

@@ -9,6 +9,7 @@ public struct AlgorithmDescription: Sendable {
   public let summary: String
   public let isLearner: Bool
   public let parameters: [Parameter]
+  let settle: ParameterRule
 }
 
 /// A model with its algorithms, its types erased: the rest of this module knows models only as this.
@@ -30,7 +31,7 @@ public struct AnyModel: Sendable {
     self.algorithms = algorithms.map {
       AlgorithmDescription(
         name: $0.name, version: $0.version, summary: $0.summary, isLearner: $0.isLearner,
-        parameters: $0.parameters)
+        parameters: $0.parameters, settle: $0.settle)
     }
     tables = ResultTable.all(of: Model.self)
     profileNames = { Model.profileNames($0) }

@@ -78,7 +78,8 @@ extension Plan {
       guard let algorithm = given("algorithm").flatMap({ model.algorithm($0.value.text) }) else {
         throw experiment.location.error("names no algorithm for some points")
       }
-      let values = try Plan.parameters(model.schema(of: algorithm), given: given)
+      let values = try Plan.parameters(
+        of: algorithm, model, given: given, otherwise: experiment.location)
       let trace = try inputs.trace(given("trace")?.value.text)
       let profiles = try inputs.profiles(model.profileNames(values))
       let document = JSONValue.object([
@@ -151,10 +152,12 @@ extension Plan {
     return points
   }
 
-  /// The value of every parameter of a schema; what was given elsewhere keeps its place for errors.
+  /// The value of every parameter of a run; what was given elsewhere keeps its place for errors.
   private static func parameters(
-    _ schema: [Parameter], given: (String) -> Setting?
+    of algorithm: AlgorithmDescription, _ model: AnyModel, given: (String) -> Setting?,
+    otherwise location: SourceLocation
   ) throws -> ParameterValues {
+    let schema = model.schema(of: algorithm)
     var values: [String: ParameterValue] = [:]
     for parameter in schema {
       guard let setting = given(parameter.key) else { continue }
@@ -164,7 +167,13 @@ extension Plan {
         throw setting.location.locating(error)
       }
     }
-    return try ParameterValues(schema: schema, setting: values)
+    var result = try ParameterValues(schema: schema, setting: values)
+    do {
+      try algorithm.settle(&result, Set(values.keys))
+    } catch let error as InputError {
+      throw (error.key.flatMap(given)?.location ?? location).locating(error)
+    }
+    return result
   }
 
   private static func label(
