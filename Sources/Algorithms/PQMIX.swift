@@ -10,7 +10,7 @@ public struct PQMIX: Agent {
 
   public static let algorithm = Algorithm<SingleRSUEnvironment>(
     name: "p-qmix", version: 2, summary: "QMIX with plain q-networks (P1).", isLearner: true,
-    parameters: parameters, settle: { try QMIXLearner.settle(&$0, $1) }
+    parameters: parameters, settle: QMIXLearner.settle
   ) { environment, parameters, seed, episodes in
     try PQMIX(environment: environment, parameters: parameters, seed: seed, episodes: episodes)
   }
