@@ -32,7 +32,9 @@ struct BenchTasks: ParsableCommand {
     benchmark.parameters = [
       "vehicles": .integer(vehicles), "releaseRate": .number(releaseRate),
     ]
-    let report = try benchmark.run { try DNNProfile.load($0, relativeTo: ".") }
+    let report = try namingOptions(["vehicles": "--vehicles", "releaseRate": "--release-rate"]) {
+      try benchmark.run { try DNNProfile.load($0, relativeTo: ".") }
+    }
     let row = JSONValue.object([
       "algorithm": .text(algorithm), "vehicles": .integer(vehicles),
       "releaseRate": .number(releaseRate), "tasks": .integer(report.tasks),

@@ -164,6 +164,8 @@ final class CommandLineTests {
       (["inspect", Program.trace, "--coverage", "inf"], "finite"),
       (["bench", "tasks", "--algorithm", "nope"], "nope"),
       (["bench", "step", "--algorithm", "nope"], "nope"),
+      (["bench", "tasks", "--vehicles", "0"], "--vehicles"),
+      (["bench", "step", "--clients", "0"], "--clients"),
       (["algorithms", "nope"], "nope"),
       (slurm + ["--time", "abc"], "--time"),
       (slurm + ["--time", "1:2:3:4"], "--time"),
