@@ -22,14 +22,23 @@ struct ExperimentOptions: ParsableArguments {
   @Option(help: ArgumentHelp("Record more than the file asks for: slots.", valueName: "what"))
   var record: [String] = []
 
-  /// The experiment and its plan; traces are imported if they have not been.
-  func plan() throws -> (experiment: Experiment, plan: Plan) {
+  func validate() throws {
+    try refuseEmpty(["The experiment file": file, "--results": results])
+  }
+
+  /// The experiment; nothing is written.
+  func experiment() throws -> Experiment {
     for word in record where !Experiment.recordWords.contains(word) {
       throw InputError(
         "is not something to record", key: "--record", value: word,
         advice: "Known are \(Experiment.recordWords.joined(separator: ", "))")
     }
-    let experiment = try Experiment(path: file, profile: profile)
+    return try Experiment(path: file, profile: profile)
+  }
+
+  /// The experiment and its plan; traces are imported if they have not been.
+  func plan() throws -> (experiment: Experiment, plan: Plan) {
+    let experiment = try experiment()
     let plan = try Plan(
       experiment, results: results, only: only.map { try PointFilter($0) }, record: record)
     return (experiment, plan)

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Experiments
+import Support
 
 struct FiguresCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -18,14 +19,21 @@ struct FiguresCommand: ParsableCommand {
   var allowPartial = false
 
   func run() throws {
-    let (experiment, plan) = try options.plan()
+    let experiment = try options.experiment()
     if experiment.figures.isEmpty {
       print("\(options.file) describes no figures.")
       return
     }
+    let folder = "\(options.results)/\(experiment.name)"
+    // Planning would make it, for its traces.
+    guard Files.isFolder(folder) else {
+      throw InputError(
+        "no such folder: no run of \(options.file) is done", file: folder,
+        advice: "Run them with 'veclab run', or name the folder of results with --results")
+    }
     var files = FigureFiles(
-      experiment, plan: plan, results: options.results,
-      store: RunLedger(folder: "\(options.results)/\(experiment.name)"))
+      experiment, plan: try options.plan().plan, results: options.results,
+      store: RunLedger(folder: folder))
     for path in try files.write(allowPartial: allowPartial) { print(path) }
   }
 }

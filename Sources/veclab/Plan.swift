@@ -30,6 +30,8 @@ struct PlanCommand: ParsableCommand {
   @Option(help: "Worker processes that the expected end is for (default: one for each core).")
   var workers: Int?
 
+  func validate() throws { try refuseWrongWorkers(workers) }
+
   func run() throws {
     let (experiment, plan) = try options.plan()
     let store = RunLedger(folder: "\(options.results)/\(experiment.name)")

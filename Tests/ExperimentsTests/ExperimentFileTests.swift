@@ -191,7 +191,13 @@ import Testing
     Mistake(
       body: "parameters: {clients: 99999999999999999999}",
       says: "x.yaml:4:23: parameters.clients: is too large a whole number (got "
-        + "'99999999999999999999'). Write 1e20."),
+        + "'99999999999999999999'). Whole numbers go up to 9223372036854775807; where any number "
+        + "will do, write 1e20."),
+    Mistake(
+      body: "grid: {seeds: '3'}",
+      says: "x.yaml:4:15: grid.seeds: must be a whole number from 1 to 10000 (got '3'). "
+        + "This is a text: leave the quotation marks out."),
+    Mistake(body: "title: ''", says: "x.yaml:4:8: title: must not be empty."),
     // YAML.
     Mistake(
       body: "parameters:\n\tclients: 3",
@@ -341,7 +347,7 @@ import Testing
         == "x.yaml: is larger than 1048576 bytes. An experiment file holds a description, no data.")
     #expect(
       sentence { _ = try Experiment(path: "/dev/zero", models: ToyModel.models) }
-        == "/dev/zero: is larger than 1048576 bytes.")
+        == "/dev/zero: is not a regular file. Give the path of a file.")
     #expect(
       sentence { _ = try Experiment(path: "/nowhere/x.yaml", models: ToyModel.models) }
         == "/nowhere/x.yaml: cannot open: No such file or directory. Check the path.")
@@ -362,8 +368,8 @@ import Testing
   @Test func quotedScalarsAreTextAndNoneSuitsChoices() throws {
     #expect(
       ExperimentFileTests.read(ExperimentFileTests.head + "parameters: {clients: '3'}")
-        == "x.yaml:4:23: parameters.clients: must be a whole number from 1 to 10 (got '3'). The "
-        + "default is 3.")
+        == "x.yaml:4:23: parameters.clients: must be a whole number from 1 to 10 (got '3'). "
+        + "This is a text: leave the quotation marks out.")
     let experiment = try Experiment(
       text: ExperimentFileTests.head + "parameters: {algorithm: learner, clip: none}\n",
       file: "x.yaml", models: ToyModel.models)

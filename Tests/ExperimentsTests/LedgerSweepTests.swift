@@ -188,19 +188,30 @@ import Testing
 
   // MARK: Slurm
 
-  private func submission(runs: Int, _ change: (inout SlurmSubmission.Options) -> Void = { _ in })
-    -> SlurmSubmission
-  {
+  private func submission(
+    runs: Int, folder: String = "/results/it's/slurm",
+    _ change: (inout SlurmSubmission.Options) -> Void = { _ in }
+  ) throws -> SlurmSubmission {
     var options = SlurmSubmission.Options()
     change(&options)
-    return SlurmSubmission(
-      experiment: "test", folder: "/results/it's/slurm", program: "/bin/veclab",
+    return try SlurmSubmission(
+      experiment: "test", folder: folder, program: "/bin/veclab",
       workerArguments: ["worker", "--plan", "/results/it's/plan.json"],
       collectArguments: ["figures", "/a b.yaml"], openRuns: runs, options: options)
   }
 
-  @Test func arraysStayBelowTheirLimitAndCoverEveryRun() {
-    let submission = submission(runs: 4100) {
+  @Test func namesOfLogsAreQuoted() throws {
+    let submission = try submission(runs: 1, folder: "/a b/50% #\"x\"/slurm")
+    let line = "#SBATCH --output=\"/a b/50%% #\\\"x\\\"/slurm/"
+    #expect(submission.arrays[0].text.contains(line + "%A_%a.log\"\n"))
+    #expect(submission.collector(after: ["1"]).text.contains(line + "collect-%j.log\"\n"))
+    for folder in ["/a\nb", "/a\\b"] {
+      #expect(throws: InputError.self) { try self.submission(runs: 1, folder: folder) }
+    }
+  }
+
+  @Test func arraysStayBelowTheirLimitAndCoverEveryRun() throws {
+    let submission = try submission(runs: 4100) {
       $0.runsPerTask = 2
       $0.maximumArray = 1000
     }
@@ -219,7 +230,7 @@ import Testing
 
   @Test func scriptsAreValidShell() async throws {
     let scratch = try ScratchFolder()
-    let submission = submission(runs: 3) {
+    let submission = try submission(runs: 3) {
       $0.partition = "main"
       $0.time = "1:00:00"
       $0.memory = "2G"
