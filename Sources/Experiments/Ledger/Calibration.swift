@@ -91,7 +91,8 @@ private final class CalibrationContext: RunContext {
     self.maximumEpisodes = maximumEpisodes
   }
 
-  func latestCheckpoint() throws -> [UInt8]? { nil }
+  func latestCheckpoint(passing check: ([UInt8]) throws -> Void) throws -> [UInt8]? { nil }
+  func note(instructionSet: String) {}
   func saveCheckpoint(_ bytes: [UInt8]) throws {}
 
   func report(_ progress: RunProgress) throws {
