@@ -62,5 +62,29 @@ extension FaultInjection {
           log.contains("trains with instruction set \(set): the run was begun with it"), "\(log)")
       }
     }
+
+    @Test func aCalibrationCountsTheEpisodesThatTrain() async throws {
+      let sweep = try await TestSweep(
+        seeds: 1, episodes: 1000, algorithms: ["rtd"], rates: "0.05")
+      // The first fifty or so of 102 training episodes only gather experience.
+      let text = try Files.readText(sweep.file)
+        .replacingOccurrences(of: "warmupTasks: 4", with: "warmupTasks: 2200")
+        .replacingOccurrences(of: "vehicles: 4", with: "vehicles: 15")
+        .replacingOccurrences(of: "slots: 100", with: "slots: 600")
+        .replacingOccurrences(of: "batchSize: 16", with: "batchSize: 64")
+        .replacingOccurrences(of: "hidden: [16, 16]", with: "hidden: [64, 64]")
+        .replacingOccurrences(of: "evaluationEpisodes: 1000", with: "evaluationEpisodes: 20")
+      try Files.writeAtomically(text, to: sweep.file)
+      let plan = try await Program.run([
+        "plan", sweep.file, "--results", sweep.results, "--calibrate", "--json",
+      ])
+      #expect(plan.code == 0, "\(plan.errors)")
+      let estimate = try JSONValue(parsing: Array(plan.output.utf8))["estimate"]?["cpuSeconds"]?
+        .numberValue
+      #expect(try await sweep.run().code == 0)
+      let seconds = try provenance(sweep)["cpuSeconds"]?.numberValue
+      let ratio = try #require(estimate) / #require(seconds)
+      #expect(ratio > 0.4 && ratio < 2.5, "\(ratio)")
+    }
   }
 }
