@@ -13,7 +13,8 @@ struct PlanCommand: ParsableCommand {
 
       The cost is estimated from finished runs of the experiment: those that differ in the seed alone, else those \
       of the same algorithm. --calibrate first executes a short piece of the largest run of every algorithm that \
-      nothing is known about; what that says of smaller runs is too much rather than too little.
+      nothing is known about, of a learner with a short warm-up and until an episode has trained; what that says of \
+      smaller runs is too much rather than too little.
       """)
 
   @OptionGroup var options: ExperimentOptions
@@ -24,7 +25,10 @@ struct PlanCommand: ParsableCommand {
   @Flag(help: "List every run, not just the first 20.")
   var all = false
 
-  @Flag(help: "Measure algorithms that have no finished run yet, some ten seconds each.")
+  @Flag(
+    help: """
+      Measure algorithms that have no finished run yet, some ten seconds or one training episode each.
+      """)
   var calibrate = false
 
   @Option(help: "Worker processes that the expected end is for (default: one for each core).")
@@ -61,19 +65,14 @@ struct PlanCommand: ParsableCommand {
     let open = zip(zip(entries, plan.runs), done).filter { !$0.1 }.map(\.0)
     if calibrate {
       let sources = RunSources(experimentFolder: ledger.folder)
-      var runs: [String: PlannedRun] = [:]
-      for run in plan.runs { runs[run.specification.id] = run }
       let (samples, problems) = try Calibration().measure(
-        open.map { ($0.0, $0.1.specification) }, unknownTo: cost,
-        execute: { specification, context in
-          guard let run = runs[specification.id] else { return .stopped }
-          return try executeRun(run, sources: sources, context: context)
-        })
+        open.map { ($0.0, $0.1) }, unknownTo: cost,
+        execute: { try executeRun($0, sources: sources, context: $1) })
       for sample in samples {
         cost.learn(sample.entry, secondsPerEpisode: sample.secondsPerEpisode)
         complain(
           "measured \(sample.episodes) episodes of \(sample.entry.label): "
-            + "\(sample.secondsPerEpisode) s each")
+            + "\(sample.secondsPerEpisode) s each over the whole run")
       }
       for problem in problems { complain("could not measure \(problem)") }
     }
