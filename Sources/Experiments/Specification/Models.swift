@@ -92,23 +92,36 @@ public enum Models {
 public struct ResultTable: Sendable, Equatable {
   public let file: String
   public let columns: [String]
+  /// Columns that hold texts; all others hold numbers.
+  public let textColumns: Set<String>
   /// Whether it is written only when the experiment records.
   public let isRecorded: Bool
+
+  /// The table that only learners with `evaluationEvery` write.
+  static let evaluations = "evaluations.csv"
 
   static func all<Model: Environment>(of model: Model.Type) -> [ResultTable] {
     let measures = Model.Metrics.columns
     var tables = [
       ResultTable(
-        file: "episodes.csv", columns: RunRecord.episodeColumns(measures), isRecorded: false),
+        file: "episodes.csv", columns: RunRecord.episodeColumns(measures), textColumns: ["phase"],
+        isRecorded: false),
       ResultTable(
-        file: "evaluations.csv", columns: RunRecord.evaluationColumns(measures), isRecorded: false),
-      ResultTable(file: "timing.csv", columns: RunRecord.timingColumns, isRecorded: false),
+        file: ResultTable.evaluations, columns: RunRecord.evaluationColumns(measures),
+        textColumns: ["phase"], isRecorded: false),
+      ResultTable(
+        file: "timing.csv", columns: RunRecord.timingColumns, textColumns: ["phase"],
+        isRecorded: false),
     ]
     tables += Model.Metrics.tables.map {
       ResultTable(
-        file: $0.file, columns: RunRecord.tableColumns($0.columns), isRecorded: false)
+        file: $0.file, columns: RunRecord.tableColumns($0.columns),
+        textColumns: $0.textColumns.union(["phase"]), isRecorded: false)
     }
     return tables
-      + Model.logs.map { ResultTable(file: $0.file, columns: $0.columns, isRecorded: true) }
+      + Model.logs.map {
+        ResultTable(
+          file: $0.file, columns: $0.columns, textColumns: $0.textColumns, isRecorded: true)
+      }
   }
 }
