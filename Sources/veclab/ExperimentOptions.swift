@@ -23,7 +23,9 @@ struct ExperimentOptions: ParsableArguments {
   var record: [String] = []
 
   /// The experiment and its plan; traces are imported if they have not been.
-  func plan() throws -> (experiment: Experiment, plan: Plan) {
+  ///
+  /// - Parameter isToRun: whether to try what the runs would refuse; results that are there need no trial.
+  func plan(isToRun: Bool = true) throws -> (experiment: Experiment, plan: Plan) {
     for word in record where !Experiment.recordWords.contains(word) {
       throw InputError(
         "is not something to record", key: "--record", value: word,
@@ -32,6 +34,7 @@ struct ExperimentOptions: ParsableArguments {
     let experiment = try Experiment(path: file, profile: profile)
     let plan = try Plan(
       experiment, results: results, only: only.map { try PointFilter($0) }, record: record)
+    if isToRun { try plan.tryOut(experiment, results: results) }
     return (experiment, plan)
   }
 }

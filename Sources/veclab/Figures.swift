@@ -19,7 +19,7 @@ struct FiguresCommand: ParsableCommand {
   var allowPartial = false
 
   func run() throws {
-    let (experiment, plan) = try options.plan()
+    let (experiment, plan) = try options.plan(isToRun: false)
     if experiment.figures.isEmpty {
       print("\(options.file) describes no figures.")
       return

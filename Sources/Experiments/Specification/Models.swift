@@ -11,6 +11,9 @@ public struct AlgorithmDescription: Sendable {
   public let parameters: [Parameter]
 }
 
+/// Makes the agent of an algorithm and throws it away.
+typealias AgentTrial = (_ algorithm: String, ParameterValues) throws -> Void
+
 /// A model with its algorithms, its types erased: the rest of this module knows models only as this.
 public struct AnyModel: Sendable {
   public let name: String
@@ -20,6 +23,8 @@ public struct AnyModel: Sendable {
   /// Files that a run writes, with their columns, the tables of `record` included.
   public let tables: [ResultTable]
   public let profileNames: @Sendable (ParameterValues) -> [String]
+  /// Makes an environment; the result makes an algorithm's agent for it. Both are thrown away.
+  let tryOut: @Sendable (ParameterValues, ScenarioSources) throws -> AgentTrial
   let execute: @Sendable (RunExecution) throws -> RunEnd
   let evaluate: @Sendable (PolicyEvaluation) throws -> Void
 
@@ -34,6 +39,13 @@ public struct AnyModel: Sendable {
     }
     tables = ResultTable.all(of: Model.self)
     profileNames = { Model.profileNames($0) }
+    tryOut = { parameters, sources in
+      let environment = try Model(parameters: parameters, sources: sources)
+      return { name, parameters in
+        _ = try Algorithm.named(name, among: algorithms)
+          .make(environment, parameters, sources.seed, 0)
+      }
+    }
     execute = { execution in
       try execution.run(Model.self, Algorithm.named(execution.algorithmName, among: algorithms))
     }
