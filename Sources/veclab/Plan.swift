@@ -35,8 +35,9 @@ struct PlanCommand: ParsableCommand {
   func run() throws {
     let (experiment, plan) = try options.plan()
     let store = RunLedger(folder: "\(options.results)/\(experiment.name)")
-    let done = plan.runs.map { store.published($0.specification) != nil }
-    let cost = try estimate(plan, done: done, ledger: store)
+    let entries = plan.runs.map { SweepEntry($0, store: store) }
+    let done = entries.map { store.isComplete($0.run) }
+    let cost = try estimate(plan, entries, done: done, ledger: store)
     if json {
       var members = PlanCommand.json(plan, done: done).objectValue ?? [:]
       members["estimate"] = cost.json
@@ -51,9 +52,8 @@ struct PlanCommand: ParsableCommand {
 
   /// Cost of the runs that are not done.
   private func estimate(
-    _ plan: Plan, done: [Bool], ledger: RunLedger
+    _ plan: Plan, _ entries: [SweepEntry], done: [Bool], ledger: RunLedger
   ) throws -> CostEstimate.Total {
-    let entries = plan.runs.map { SweepEntry($0, store: ledger) }
     var cost = CostEstimate()
     let planned = Set(entries.map(\.run))
     let others = try SweepIndex.all(folder: ledger.folder).filter { !planned.contains($0.run) }
