@@ -43,4 +43,16 @@ struct ExperimentOptions: ParsableArguments {
       experiment, results: results, only: only.map { try PointFilter($0) }, record: record)
     return (experiment, plan)
   }
+
+  /// The plan of what is going to be run. A run that is sure to fail is told of at once, on standard error; it is
+  /// no reason to keep the others from running.
+  func planToRun() throws -> (experiment: Experiment, plan: Plan) {
+    let (experiment, plan) = try plan()
+    do {
+      try plan.tryOut(experiment, results: results)
+    } catch let error as InputError {
+      complain("Warning: \(error)")
+    }
+    return (experiment, plan)
+  }
 }

@@ -9,7 +9,8 @@ struct FiguresCommand: ParsableCommand {
     discussion: """
       Seeds are the unit of replication: a run's episodes are averaged first, then the runs of a seed, and \
       intervals are taken over seeds (Student's t for the mean, bootstrap for the interquartile mean). An \
-      incomplete grid is refused unless --allow-partial is given, which marks the rows that miss runs.
+      incomplete grid is refused unless --allow-partial is given, which marks the rows that miss runs and lists these \
+      runs on standard error. A figure that nothing of the results belongs to is not written; the exit code is then 1.
       """,
     aliases: ["collect"])
 
@@ -34,6 +35,12 @@ struct FiguresCommand: ParsableCommand {
     var files = FigureFiles(
       experiment, plan: try options.plan().plan, results: options.results,
       store: RunLedger(folder: folder))
-    for path in try files.write(allowPartial: allowPartial) { print(path) }
+    let outcome = try files.write(allowPartial: allowPartial)
+    for run in outcome.missing {
+      complain("left out: \(run.label): " + (run.damage.map { "\($0)" } ?? "not done"))
+    }
+    for path in outcome.paths { print(path) }
+    for problem in outcome.empty { complain("Error: \(problem)") }
+    if !outcome.empty.isEmpty { throw ExitCode.failure }
   }
 }

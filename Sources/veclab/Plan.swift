@@ -8,8 +8,10 @@ struct PlanCommand: ParsableCommand {
     commandName: "plan",
     abstract: "Check an experiment file and show its runs, and which of them are done.",
     discussion: """
-      Every mistake in the file is reported with line, column, key and value. Traces are imported into the folder \
-      of results, because a run's identity depends on their content; nothing is run.
+      Every mistake in the file is reported with line, column, key and value. So are values that the model, the trace \
+      or an algorithm that does not learn refuse together; of more than 200 combinations only a sample is tried, for \
+      two seconds at most; `run` and `submit` warn of the first of them and let the other runs go on. Traces are imported into the folder of results, because a run's identity depends on their \
+      content; nothing is run.
 
       The cost is estimated from finished runs of the experiment: those that differ in the seed alone, else those \
       of the same algorithm. --calibrate first executes a short piece of the largest run of every algorithm that \
@@ -38,9 +40,11 @@ struct PlanCommand: ParsableCommand {
 
   func run() throws {
     let (experiment, plan) = try options.plan()
+    try plan.tryOut(experiment, results: options.results)
     let store = RunLedger(folder: "\(options.results)/\(experiment.name)")
-    let done = plan.runs.map { store.published($0.specification) != nil }
-    let cost = try estimate(plan, done: done, ledger: store)
+    let entries = plan.runs.map { SweepEntry($0, store: store) }
+    let done = entries.map { store.isComplete($0.run) }
+    let cost = try estimate(plan, entries, done: done, ledger: store)
     if json {
       var members = PlanCommand.json(plan, done: done).objectValue ?? [:]
       members["estimate"] = cost.json
@@ -55,9 +59,8 @@ struct PlanCommand: ParsableCommand {
 
   /// Cost of the runs that are not done.
   private func estimate(
-    _ plan: Plan, done: [Bool], ledger: RunLedger
+    _ plan: Plan, _ entries: [SweepEntry], done: [Bool], ledger: RunLedger
   ) throws -> CostEstimate.Total {
-    let entries = plan.runs.map { SweepEntry($0, store: ledger) }
     var cost = CostEstimate()
     let planned = Set(entries.map(\.run))
     let others = try SweepIndex.all(folder: ledger.folder).filter { !planned.contains($0.run) }

@@ -40,7 +40,7 @@ struct Run: AsyncParsableCommand {
   func validate() throws { try refuseWrongWorkers(workers) }
 
   func run() async throws {
-    let (experiment, plan) = try options.plan()
+    let (experiment, plan) = try options.planToRun()
     let ledger = RunLedger(folder: "\(options.results)/\(experiment.name)")
     let (path, entries) = try SweepIndex.register(plan, ledger: ledger)
     let ids = entries.map(\.run)

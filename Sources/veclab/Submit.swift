@@ -84,7 +84,7 @@ struct Submit: AsyncParsableCommand {
   }
 
   func run() async throws {
-    let (experiment, plan) = try options.plan()
+    let (experiment, plan) = try options.planToRun()
     let ledger = RunLedger(folder: "\(options.results)/\(experiment.name)")
     let (path, entries) = try SweepIndex.register(plan, ledger: ledger)
     let ids = entries.map(\.run)

@@ -294,6 +294,53 @@ import Testing
       says:
         "x.yaml:5:88: figures[1].claims[1].x: is not a value of clients in the figure (got '7'). "
         + "Its values are 3."),
+    Mistake(
+      body: "grid: {product: {algorithm: [zero]}}\n"
+        + "figures: [{id: a, x: clients, y: return, reference: zero},\n  "
+        + "{id: a-paired, x: clients, y: return}]",
+      says: "x.yaml:6:3: figures[2]: writes a-paired.csv, as the earlier figure 'a' does (got "
+        + "'a-paired'). Give it another id."),
+    Mistake(
+      body: "grid: {product: {algorithm: [zero, constant], clients: [3]}}\n"
+        + "figures: [{id: a-claims, x: clients, y: return},\n  {id: a, x: clients, y: return, "
+        + "claims: [{series: zero, against: constant, x: 3, improvement: 5}]}]",
+      says: "x.yaml:6:3: figures[2]: writes a-claims.csv, as the earlier figure 'a-claims' does "
+        + "(got 'a'). Give it another id."),
+    Mistake(
+      body: "grid: {product: {algorithm: [zero]}}\n"
+        + "figures: [{id: a, x: clients, y: return}, {id: a, x: clients, y: return}]",
+      says: "x.yaml:5:43: figures[2]: has the id of an earlier figure (got 'a'). Give it another "
+        + "id."),
+    Mistake(
+      body: "grid: {product: {algorithm: [zero]}}\n"
+        + "figures: [{id: a, x: clients, y: [return, return]}]",
+      says: "x.yaml:5:43: figures[1].y[2]: is listed twice (got 'return'). Keep one of them."),
+    Mistake(
+      body: "grid: {product: {algorithm: [zero]}}\n"
+        + "figures: [{id: a, x: clients, y: return, series: [algorithm, algorithm]}]",
+      says: "x.yaml:5:62: figures[1].series[2]: is listed twice (got 'algorithm'). Keep one of "
+        + "them."),
+    Mistake(
+      body: "grid: {product: {algorithm: [zero]}}\nfigures: [{id: a, x: clients, y: phase}]",
+      says: "x.yaml:5:34: figures[1].y: is a column of texts, which have no mean (got 'phase'). It "
+        + "can be x, in series or in filter."),
+    Mistake(
+      body: "grid: {product: {algorithm: [zero]}}\n"
+        + "figures: [{id: a, x: clients, source: backlogs.csv, y: queue}]",
+      says: "x.yaml:5:56: figures[1].y: is a column of texts, which have no mean (got 'queue'). It "
+        + "can be x, in series or in filter."),
+    Mistake(
+      body: "parameters: {evaluationEvery: 5}\ngrid: {product: {algorithm: [learner, zero]}}\n"
+        + "figures: [{id: a, x: trained_episodes, source: evaluations.csv, y: return}]",
+      says: "x.yaml:6:48: figures[1].source: is not written by runs of 'zero' as they are (got "
+        + "'evaluations.csv'). Give learners an 'evaluationEvery' above 0, and the figure a filter "
+        + "of algorithms that leaves the others out."),
+    Mistake(
+      body: "grid: {product: {algorithm: [learner]}}\n"
+        + "figures: [{id: a, x: trained_episodes, source: evaluations.csv, y: return}]",
+      says: "x.yaml:5:48: figures[1].source: is not written by runs of 'learner' as they are (got "
+        + "'evaluations.csv'). Give learners an 'evaluationEvery' above 0, and the figure a filter "
+        + "of algorithms that leaves the others out."),
   ]
 
   @Test(arguments: mistakes) func mistakeIsExplained(_ mistake: Mistake) {

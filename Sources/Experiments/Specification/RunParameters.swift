@@ -15,7 +15,8 @@ public enum RunParameters {
   /// Known to learners only.
   public static let learners: [Parameter] = [
     Parameter(
-      "episodes", .integer(1...10_000_000), default: .integer(1000), source: "P1, section VI",
+      "episodes", .integer(1...10_000_000), default: .integer(1000),
+      source: "P1 section 8.1; ours for P2",
       "Number of training episodes."),
     Parameter(
       "evaluationEvery", .integer(0...10_000_000), default: .integer(0), unit: "episodes",

@@ -233,13 +233,14 @@ struct YAMLNode {
       throw wrongType("a mapping (lines of 'key: value')")
     }
     var entries: [YAMLMapping.Entry] = []
+    var seen: Set<String> = []
     for (keyNode, valueNode) in mapping {
       guard let key = keyNode.scalar?.string, !key.isEmpty else {
         throw child(keyNode, key: location.key).error("has a key that is not a word")
       }
       let path = location.key.isEmpty ? key : "\(location.key).\(key)"
       let keyLocation = child(keyNode, key: path).location
-      if entries.contains(where: { $0.key == key }) {
+      guard seen.insert(key).inserted else {
         throw keyLocation.error("is given twice", advice: "Keep one of them")
       }
       entries.append(
