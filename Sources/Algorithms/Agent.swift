@@ -44,6 +44,11 @@ public protocol Agent<Model> {
   /// What evaluation needs: the networks, their scaling, and a description of their shape.
   func savePolicy(to writer: inout StateWriter)
   mutating func restorePolicy(from reader: inout StateReader) throws
+  /// Reads the policy of a run whose scenario may have been another one of equal shape.
+  ///
+  /// - Parameter trained: parameters of the run that the policy is from.
+  mutating func restorePolicy(
+    from reader: inout StateReader, trainedWith trained: ParameterValues) throws
 }
 
 /// Agents without a memory need only `decide`.
@@ -59,6 +64,11 @@ extension Agent {
   public mutating func restoreState(from reader: inout StateReader) throws {}
   public func savePolicy(to writer: inout StateWriter) {}
   public mutating func restorePolicy(from reader: inout StateReader) throws {}
+  public mutating func restorePolicy(
+    from reader: inout StateReader, trainedWith trained: ParameterValues
+  ) throws {
+    try restorePolicy(from: &reader)
+  }
 }
 
 /// A rule on the parameters of a run, the model's and `episodes` included.

@@ -135,4 +135,9 @@ public struct MAD2RL: Agent {
   public mutating func restorePolicy(from reader: inout StateReader) throws {
     try learner.restorePolicy(from: &reader)
   }
+  public mutating func restorePolicy(
+    from reader: inout StateReader, trainedWith trained: ParameterValues
+  ) throws {
+    try learner.restorePolicy(from: &reader, trainedWith: trained)
+  }
 }

@@ -215,6 +215,45 @@ public final class ParameterStore {
     }
   }
 
+  /// Reads, out of what `save(.policy)` wrote for a model of another shape, the tensors that this one has too.
+  ///
+  /// - Parameter savedName: the name there of a tensor of this model; nil leaves the tensor as it is.
+  /// - Throws: `InputError` if a tensor is missing there or has another shape; then nothing has changed.
+  public func restoreParameters(
+    from reader: inout StateReader, savedName: (String) -> String?
+  ) throws {
+    try reader.section("parameters")
+    var saved = ParameterLayout()
+    for _ in 0..<max(try reader.readInteger(), 0) {
+      let name = try reader.readText()
+      let rows = try reader.readInteger()
+      let columns = try reader.readInteger()
+      guard (1...1 << 20).contains(rows), (1...1 << 20).contains(columns) else {
+        throw mismatch("\(name) \(rows) x \(columns)")
+      }
+      _ = saved.add(name, rows: rows, columns: columns, fanIn: rows)
+    }
+    _ = try reader.readInteger()
+    let values = try reader.readArray(of: Float.self, count: saved.size)
+    let pairs = try layout.tensors.compactMap { tensor -> (to: Tensor, from: Tensor)? in
+      guard let name = savedName(tensor.name) else { return nil }
+      let source = saved.tensors.first { $0.name == name }
+      guard let source, source.rows == tensor.rows, source.columns == tensor.columns else {
+        throw mismatch(
+          "\(name) \(source.map { "\($0.rows) x \($0.columns)" } ?? "is missing"), expected "
+            + "\(tensor.rows) x \(tensor.columns)")
+      }
+      return (tensor, source)
+    }
+    values.withUnsafeBufferPointer {
+      guard let start = $0.baseAddress else { return }
+      for (tensor, source) in pairs {
+        (buffer.base + tensor.offset).update(
+          from: start + source.offset, count: source.rows * source.stride)
+      }
+    }
+  }
+
   private func mismatch(_ found: String) -> InputError {
     InputError(
       "saved state is of a network of another shape: \(found)",

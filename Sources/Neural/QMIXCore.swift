@@ -140,7 +140,7 @@ public final class QMIXCore {
       }
       numbers.append(networks.count)
       firstUser.append(agent)
-      let name = "agent\(networks.count + 1)"
+      let name = QMIXCore.networkName(networks.count)
       let actions = settings.actions[agent]
       if let diffusion = settings.diffusion {
         networks.append(
@@ -411,4 +411,27 @@ public final class QMIXCore {
     var reader = StateReader(bytes)
     try store.restore(extent, from: &reader)
   }
+
+  /// Reads the agents' networks out of a policy that was saved with another number of agents.
+  ///
+  /// What acts is the agents' networks alone: the mixer, whose shape depends on their number, stays as it is.
+  ///
+  /// - Parameter savedNetworks: for each network of this learner, in order of its first agent, the number that
+  ///   it has there, from 0.
+  /// - Throws: `InputError` if the bytes are damaged or of networks of another shape; then nothing changes.
+  public func restoreNetworks(_ bytes: [UInt8], savedNetworks: [Int]) throws {
+    precondition(savedNetworks.count == networks.count)
+    var names: [String: String] = [:]
+    for (n, saved) in savedNetworks.enumerated() {
+      let prefix = QMIXCore.networkName(n) + "."
+      for tensor in store.layout.tensors where tensor.name.hasPrefix(prefix) {
+        names[tensor.name] =
+          QMIXCore.networkName(saved) + "." + tensor.name.dropFirst(prefix.count)
+      }
+    }
+    var reader = StateReader(bytes)
+    try store.restoreParameters(from: &reader) { names[$0] }
+  }
+
+  private static func networkName(_ number: Int) -> String { "agent\(number + 1)" }
 }

@@ -10,8 +10,8 @@ struct PlanCommand: ParsableCommand {
     discussion: """
       Every mistake in the file is reported with line, column, key and value. So are values that the model, the trace \
       or an algorithm that does not learn refuse together; of more than 200 combinations only a sample is tried, for \
-      two seconds at most; `run` and `submit` warn of the first of them and let the other runs go on. Traces are imported into the folder of results, because a run's identity depends on their \
-      content; nothing is run.
+      two seconds at most. `run` and `submit` warn of such a run and let the others go on. Traces are imported into \
+      the folder of results, because a run's identity depends on their content; nothing is run.
 
       The cost is estimated from finished runs of the experiment: those that differ in the seed alone, else those \
       of the same algorithm. --calibrate first executes a short piece of the largest run of every algorithm that \

@@ -269,7 +269,8 @@ import Testing
     try evaluate([], to: "same")
     #expect(
       try Files.list(place.path("same")) == [
-        "episodes.csv", "run.json", "slots.csv", "timing.csv",
+        "backlogs.csv", "episodes.csv", "manifest.json", "provenance.json", "run.json", "slots.csv",
+        "timing.csv",
       ])
     // The same trace and parameters: the evaluation of the run itself.
     let trained = try CSVTable(path: folder + "/result/episodes.csv")

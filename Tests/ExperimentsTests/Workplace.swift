@@ -61,7 +61,8 @@ final class Workplace {
       let context = MemoryContext(folder: result)
       let end = try executeRun(run, sources: sources, context: context, models: ToyModel.models)
       guard end == .finished else { throw InputError("did not finish") }
-      try Files.writeAtomically("{}", to: result + "/manifest.json")
+      let manifest = try Manifest(specification: run.specification, folder: result)
+      try Files.writeAtomically(manifest.text, to: "\(result)/\(Manifest.fileName)")
     }
   }
 }

@@ -57,6 +57,9 @@ struct QMIXLearner {
   private let actions: [Int]
   private let observation: Int
   private let nodes: Int
+  private let isShared: Bool
+  private let typeNames: [String]
+  private let typeOfClient: [Int]
   private var buffer: JointReplayBuffer
   private let exploration: ExplorationSchedule
   private let warmupEpisodes: Int
@@ -85,6 +88,9 @@ struct QMIXLearner {
     actions = (0..<scenario.clients).map { scenario.actions(ofClient: $0) }
     observation = scenario.observationSize
     nodes = scenario.nodes
+    isShared = parameters.flag("shared")
+    typeNames = scenario.typeNames
+    typeOfClient = scenario.typeOfClient
     var settings = QMIXSettings(actions: actions, observation: observation)
     settings.hidden = parameters.integers("hidden")
     settings.diffusion = diffusion
@@ -94,7 +100,7 @@ struct QMIXLearner {
     settings.softUpdate = parameters.number("softUpdate")
     settings.clipNorm = parameters.optionalNumber("gradientClip")
     settings.batch = parameters.integer("batchSize")
-    if parameters.flag("shared") { settings.networkOfAgent = scenario.typeOfClient }
+    if isShared { settings.networkOfAgent = scenario.typeOfClient }
     kernels = try Kernels.selected()
     var initialisation = RandomStream(seed: seed, .initialisation)
     core = try QMIXCore(settings, kernels: kernels, using: &initialisation)
@@ -246,6 +252,32 @@ struct QMIXLearner {
     try restore(.policy, from: &reader)
   }
 
+  /// A policy with a network for each DNN type serves any number of clients of these types.
+  mutating func restorePolicy(
+    from reader: inout StateReader, trainedWith trained: ParameterValues
+  ) throws {
+    guard isShared else { return try restorePolicy(from: &reader) }
+    try reader.section("qmix")
+    let actions = try reader.readArray(of: Int.self)
+    let observation = try reader.readInteger()
+    let bytes = try reader.readBytes()
+    let known = SingleRSUEnvironment.profileNames(trained)
+    let networks = try typeNames.map { name in
+      if let network = known.firstIndex(of: name) { return network }
+      throw InputError(
+        "the policy has no network for this DNN", key: "dnnTypes", value: name,
+        advice: "It has one for each of \(known.joined(separator: ", "))")
+    }
+    let types = SingleRSUEnvironment.typeVector(trained)
+    for (client, count) in self.actions.enumerated() {
+      let name = typeNames[typeOfClient[client]]
+      guard let like = types.firstIndex(of: name), like < actions.count, actions[like] == count,
+        observation == self.observation
+      else { throw otherShape(actions, observation) }
+    }
+    try core.restoreNetworks(bytes, savedNetworks: networks)
+  }
+
   /// The shape comes first, so that a policy meets networks of another shape with a sentence, not a crash.
   private func save(_ extent: ParameterStore.Extent, to writer: inout StateWriter) {
     writer.section("qmix")
@@ -261,12 +293,17 @@ struct QMIXLearner {
     let actions = try reader.readArray(of: Int.self)
     let observation = try reader.readInteger()
     guard actions == self.actions, observation == self.observation else {
-      throw InputError(
-        "the policy was trained for \(actions.count) clients with \(actions) actions and "
-          + "observations of \(observation) numbers, here are \(self.actions.count) clients with "
-          + "\(self.actions) actions and \(self.observation) numbers",
-        advice: "Evaluate with the same clients, serviceVehicles and dnnTypes")
+      throw otherShape(actions, observation)
     }
     try core.restoreState(reader.readBytes(), extent)
+  }
+
+  private func otherShape(_ actions: [Int], _ observation: Int) -> InputError {
+    InputError(
+      "the policy is of another shape: it was trained for \(actions.count) clients with "
+        + "\(actions) actions and observations of \(observation) numbers, clients here: "
+        + "\(self.actions.count), with \(self.actions) actions and \(self.observation) numbers",
+      advice: "Evaluate with the same serviceVehicles and DNNs of as many layers; the number of "
+        + "clients may differ if the policy was trained with 'shared: true'")
   }
 }

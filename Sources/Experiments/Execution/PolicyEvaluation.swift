@@ -3,14 +3,16 @@ internal import Simulation
 internal import Support
 internal import Trace
 
-/// Evaluates the trained policy of a published run on another trace or with other parameters of equal shape.
+/// Evaluates the trained policy of a published run on another trace or in another scenario of equal shape.
 ///
-/// Writes `episodes.csv`, `timing.csv` and `run.json` (and the logs when recording) into a new folder.
+/// Writes `episodes.csv`, `timing.csv`, `run.json`, the model's further tables (and the logs when recording),
+/// `provenance.json` and `manifest.json` into a new folder, all or nothing.
 ///
 /// - Parameters:
-///   - runFolder: the run's `result` folder, or the run's own folder.
-///   - tracePath: FCD file or imported trace.
-///   - settings: parameters to change.
+///   - runFolder: the run's `result` folder, or the run's own folder; what is read is checked against its manifest.
+///   - tracePath: FCD file or imported trace; it needs windows for evaluation only.
+///   - settings: parameters to change, none of which may be the algorithm's.
+/// - Throws: `InputError` with file, key and value for whatever does not go with the policy.
 public func evaluatePolicy(
   runFolder: String, tracePath: String, settings: [PointFilter], episodes: Int?, isRecording: Bool,
   output: String, models: [AnyModel] = Models.all
@@ -26,47 +28,34 @@ public func evaluatePolicy(
 
 /// An evaluation on its way through the erased types of `AnyModel`.
 struct PolicyEvaluation {
-  let folder: String
+  let policy: TrainedPolicy
   let tracePath: String
   let settings: [PointFilter]
   let episodes: Int?
   let isRecording: Bool
   let output: String
-  let document: JSONValue
-  let modelName: String
-  let algorithmName: String
+  private let start = monotonicSeconds()
+  private let startOfDay = Provenance.timeOfDay()
+  private let processorStart = processorSeconds()
+
+  var modelName: String { policy.modelName }
+  var algorithmName: String { policy.algorithmName }
 
   init(
     runFolder: String, tracePath: String, settings: [PointFilter], episodes: Int?,
     isRecording: Bool, output: String
   ) throws {
-    let result = runFolder + "/result"
-    folder = Files.isFolder(result) ? result : runFolder
-    let file = folder + "/run.json"
-    guard Files.exists(file) else {
-      throw InputError(
-        "is not a run's folder: it has no run.json", file: runFolder,
-        advice: "Give a folder Results/EXPERIMENT/runs/ID of a finished run")
-    }
-    guard let document = try JSONValue(path: file)["run"],
-      let model = document["model"]?.textValue, let algorithm = document["algorithm"]?.textValue
-    else { throw InputError("does not describe a run", file: file) }
-    guard Files.exists(folder + "/policy.bin") else {
-      throw InputError(
-        "has no policy.bin: '\(algorithm)' does not learn", file: folder,
-        advice: "Put the trace into an experiment file and run it")
-    }
+    var output = output
+    while output.count > 1, output.hasSuffix("/") { output.removeLast() }
     if Files.exists(output) {
       throw InputError("exists already", file: output, advice: "Choose a new folder")
     }
+    policy = try TrainedPolicy(runFolder: runFolder)
     self.tracePath = tracePath
     self.settings = settings
     self.episodes = episodes
     self.isRecording = isRecording
     self.output = output
-    self.document = document
-    modelName = model
-    algorithmName = algorithm
   }
 
   func run<Model: Environment>(_ model: Model.Type, _ algorithm: Algorithm<Model>) throws {
@@ -75,7 +64,6 @@ struct PolicyEvaluation {
     try Files.makeFolder(temporary)
     do {
       try evaluate(model, algorithm, in: temporary)
-      try Files.remove(temporary + "/traces")
     } catch {
       try Files.remove(temporary)
       throw error
@@ -83,104 +71,129 @@ struct PolicyEvaluation {
     try Files.moveFolder(temporary, to: output)
   }
 
-  /// The experiment's folder: `Results/<experiment>` for `Results/<experiment>/runs/<id>/result`.
-  private var experimentFolder: String { "\(folder)/../../.." }
-
-  /// The table that the run was planned with, or one of the same name on this machine; never a different one.
-  private func loadPlannedProfile(_ name: String) throws -> DNNProfile {
-    let wanted = document["profiles"]?[name]?.textValue
-    var paths: [String] = []
-    let kept = experimentFolder + "/dnn"
-    if Files.isFolder(kept) { paths += try Files.list(kept).map { "\(kept)/\($0)" } }
-    for path in paths where path.hasSuffix(".csv") {
-      let profile = try loadProfile(name: name, path: path)
-      if wanted == nil || profile.digest == wanted { return profile }
-    }
-    let profile = try loadProfile(
-      name: name, path: DNNProfile.locate(name, relativeTo: Files.workingFolder))
-    if let wanted, profile.digest != wanted {
-      throw InputError(
-        "is not the table that the policy was trained with", key: "dnn", value: name,
-        advice: "Evaluate the run inside its folder of results")
-    }
-    return profile
-  }
-
   private func evaluate<Model: Environment>(
     _ model: Model.Type, _ algorithm: Algorithm<Model>, in temporary: String
   ) throws {
-    let trained = try RunDocument(document, model: model, algorithm: algorithm)
+    let trained = try RunDocument(policy.document, model: model, algorithm: algorithm)
+    let changed = try parameters(of: trained, model, algorithm)
+    let profiles = try policy.profiles(
+      Model.profileNames(changed), areGiven: settings.contains { $0.key == "dnnTypes" })
     let (path, digest) = try importedTrace(tracePath, experimentFolder: temporary)
-    let trace = try TraceFile(path: Files.path(path, relativeTo: temporary))
+    let imported = Files.path(path, relativeTo: temporary)
+    do {
+      let trace = try TraceFile(path: imported)
+      guard case .object(var members) = policy.document else {
+        throw RunDocument.damaged("no object")
+      }
+      members["parameters"] = changed.json
+      members["trace"] = .text(digest)
+      members["profiles"] = .object(profiles.mapValues { .text($0.digest) })
+      members["record"] = .list(isRecording ? [.text("slots")] : [])
+      let evaluated = try RunDocument(.object(members), model: model, algorithm: algorithm)
+      let environment = try Model(
+        parameters: changed,
+        sources: ScenarioSources(
+          trace: trace, profiles: profiles, seed: evaluated.seed, needsTraining: false))
+      let agent = try algorithm.make(
+        environment, changed, evaluated.seed, evaluated.trainingEpisodes)
+      try evaluate(evaluated, trained, environment, agent, in: temporary)
+    } catch var error as InputError where error.file == imported {
+      // The imported copy is gone when the message is read.
+      error.file = tracePath
+      throw error
+    }
+  }
+
+  /// The run's parameters with the settings in them.
+  private func parameters<Model: Environment>(
+    of trained: RunDocument, _ model: Model.Type, _ algorithm: Algorithm<Model>
+  ) throws -> ParameterValues {
+    let schema =
+      Model.parameters + algorithm.parameters
+      + RunParameters.schema(isLearner: algorithm.isLearner)
+    let ofTraining = Set((algorithm.parameters + RunParameters.learners).map(\.key))
     var values = trained.parameters.values
+    var given: Set<String> = []
     for setting in settings {
-      let value = setting.values.count == 1 ? setting.values[0] : .list(setting.values)
-      guard values[setting.key] != nil else {
+      guard let parameter = schema.first(where: { $0.key == setting.key }) else {
         let nearest = nearestName(to: setting.key, among: values.keys.sorted())
         throw InputError(
           "is not a parameter of the run", key: "--parameters", value: setting.key,
           advice: nearest.map { "Did you mean '\($0)'?" })
       }
-      values[setting.key] = value
+      let value = setting.values.count == 1 ? setting.values[0] : .list(setting.values)
+      if ofTraining.contains(setting.key) { throw ofPolicy(setting.key, value, trained) }
+      guard given.insert(setting.key).inserted else {
+        throw InputError(
+          "is given twice", key: "--parameters", value: setting.key, advice: "Give it once")
+      }
+      // A list of one may stand without brackets.
+      let isSingle = parameter.kind.accept(value) == nil
+      values[setting.key] =
+        isSingle && parameter.kind.accept(.list([value])) != nil ? .list([value]) : value
     }
     if let episodes { values["evaluationEpisodes"] = .integer(episodes) }
-    let changed = try ParameterValues(
-      schema: Model.parameters + algorithm.parameters
-        + RunParameters.schema(isLearner: algorithm.isLearner), setting: values)
-    guard case .object(var members) = document else { throw RunDocument.damaged("no object") }
-    members["parameters"] = changed.json
-    members["trace"] = .text(digest)
-    members["record"] = .list(isRecording ? [.text("slots")] : [])
-    let evaluated = try RunDocument(.object(members), model: model, algorithm: algorithm)
-
-    var profiles: [String: DNNProfile] = [:]
-    for name in Model.profileNames(changed) {
-      profiles[name] = try loadPlannedProfile(name)
+    let wanted = try ParameterValues(schema: schema, setting: values)
+    var kept = wanted
+    Model.keepObservation(of: trained.parameters, in: &kept)
+    for key in given.sorted() where kept[key] != wanted[key] {
+      throw ofPolicy(key, wanted[key], trained)
     }
-    let environment = try Model(
-      parameters: changed,
-      sources: ScenarioSources(trace: trace, profiles: profiles, seed: evaluated.seed))
-    let agent = try algorithm.make(
-      environment, changed, evaluated.seed, evaluated.trainingEpisodes)
-    try evaluate(evaluated, environment, agent, in: temporary)
+    return kept
+  }
+
+  private func ofPolicy(
+    _ key: String, _ value: ParameterValue, _ trained: RunDocument
+  ) -> InputError {
+    InputError(
+      "belongs to the policy, which was trained with \(trained.parameters[key].text)",
+      key: "--parameters", value: "\(key)=\(value.text)",
+      advice: "Only the scenario may change: parameters of the model '\(modelName)', seed and "
+        + "evaluationEpisodes; train a run of its own for another '\(key)'")
   }
 
   private func evaluate<Model: Environment, Learner: Agent<Model>>(
-    _ document: RunDocument, _ environment: Model, _ agent: Learner, in temporary: String
+    _ document: RunDocument, _ trained: RunDocument, _ environment: Model, _ agent: Learner,
+    in temporary: String
   ) throws {
     var session = RunSession(document: document, environment: environment, agent: agent)
-    let file = folder + "/policy.bin"
-    var reader = StateReader(try Files.read(file))
-    do {
-      try reader.section("veclab-policy")
-      guard try reader.readText() == algorithmName,
-        try reader.readInteger() == document.json["algorithmVersion"]?.integerValue
-      else { throw InputError("is of another algorithm or version", file: file) }
-      try session.agent.restorePolicy(from: &reader)
-      try reader.section("end")
-    } catch let error as InputError {
-      throw error.inFile(file)
-    }
+    try policy.restore(&session.agent, trained: trained.parameters)
     session.trained = document.trainingEpisodes
     while let step = session.nextStep { try session.carryOut(step) }
-    try session.writeEvaluation(of: self.document, folder: temporary)
+
+    let specification = RunSpecification(
+      document: .object([
+        "format": .integer(1), "policy": policy.json, "run": document.json,
+      ]))
+    try session.writeEvaluation(of: policy, id: specification.id, folder: temporary)
+    let facts = Provenance.facts(
+      start: startOfDay, seconds: monotonicSeconds() - start,
+      cpuSeconds: processorSeconds() - processorStart)
+    try Files.write(
+      Array(JSONValue.object(facts).readable.utf8), to: temporary + "/" + Provenance.fileName)
+    try Files.remove(temporary + "/traces")
+    try Publication.seal(temporary, as: specification)
   }
 }
 
 extension RunSession {
-  /// Writes what an evaluation apart from its run has measured.
-  func writeEvaluation(of trained: JSONValue, folder: String) throws {
-    try Files.writeSynchronised(record.episodes.bytes, to: folder + "/episodes.csv")
-    try Files.writeSynchronised(record.timing.bytes, to: folder + "/timing.csv")
+  /// Writes what an evaluation apart from its run has measured; who seals the folder flushes it.
+  func writeEvaluation(of policy: TrainedPolicy, id: String, folder: String) throws {
+    func write(_ bytes: [UInt8], _ name: String) throws {
+      try Files.write(bytes, to: "\(folder)/\(name)")
+    }
+    try write(record.episodes.bytes, "episodes.csv")
+    try write(record.timing.bytes, "timing.csv")
+    for (table, rows) in zip(Model.Metrics.tables, record.tables) {
+      try write(rows.bytes, table.file)
+    }
     if document.isRecording {
-      for (log, table) in zip(Model.logs, record.logs) {
-        try Files.writeSynchronised(table.bytes, to: "\(folder)/\(log.file)")
-      }
+      for (log, table) in zip(Model.logs, record.logs) { try write(table.bytes, log.file) }
     }
     let description = JSONValue.object([
-      "trained": .text(RunSpecification(document: trained).id), "run": document.json,
+      "id": .text(id), "policy": policy.json, "run": document.json,
       "constants": environment.constants,
     ])
-    try Files.writeSynchronised(Array(description.readable.utf8), to: folder + "/run.json")
+    try write(Array(description.readable.utf8), "run.json")
   }
 }

@@ -112,9 +112,9 @@ public struct Manifest: Sendable, Equatable {
     }
   }
 
-  /// Checks every file's length, rows and digest.
-  public func verify(folder: String) throws {
-    for file in files {
+  /// Checks length, rows and digest of every file, or of those named.
+  public func verify(folder: String, only names: [String]? = nil) throws {
+    for file in files where names?.contains(file.name) ?? true {
       let path = folder + "/" + file.name
       let found = try Manifest.describe(file.name, in: folder)
       guard found.bytes == file.bytes else {

@@ -104,6 +104,22 @@ public enum Provenance {
     return String(decoding: bytes, as: UTF8.self)
   }
 
+  /// Facts about a piece of work that ends now.
+  ///
+  /// - Parameters:
+  ///   - start: time of day, from `timeOfDay`.
+  ///   - seconds, cpuSeconds: what it took.
+  static func facts(start: String, seconds: Double, cpuSeconds: Double) -> [String: JSONValue] {
+    var facts = ofProcess
+    facts["instructionSet"] = .text(instructionSet)
+    facts["start"] = .text(start)
+    facts["end"] = .text(timeOfDay())
+    facts["seconds"] = .number(seconds)
+    facts["cpuSeconds"] = .number(cpuSeconds)
+    facts["memoryMiB"] = .number(residentMemory())
+    return facts
+  }
+
   /// Time of day in the form of RFC 3339, UTC.
   static func timeOfDay() -> String {
     var seconds = time(nil)

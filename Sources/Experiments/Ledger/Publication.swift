@@ -17,19 +17,7 @@ struct Publication {
   /// A result that is there already refuses the rename. Nothing is flushed after the rename but the folder's
   /// entry: a reader that sees the result sees all of it.
   func publish(_ folder: String) throws -> Outcome {
-    let manifest = try Manifest(specification: specification, folder: folder)
-    guard !manifest.files.isEmpty else {
-      throw InputError("the run ended without writing a file", file: folder)
-    }
-    for file in manifest.files { try Publication.flush(folder + "/" + file.name) }
-    try Files.writeSynchronised(
-      Array(manifest.text.utf8), to: folder + "/" + Manifest.fileName)
-    for name in Set(manifest.files.map { Files.folder(of: folder + "/" + $0.name) }).sorted()
-    where name != folder {
-      try Files.synchroniseFolder(name)
-    }
-    try Files.synchroniseFolder(folder)
-
+    try Publication.seal(folder, as: specification)
     let run = specification.id
     let result = ledger.resultFolder(run)
     while rename(folder, result) != 0 {
@@ -46,6 +34,22 @@ struct Publication {
     try Files.synchroniseFolder(ledger.runFolder(run))
     try Files.synchroniseFolder(ledger.runsFolder)
     return .published
+  }
+
+  /// Writes the manifest of a folder's files and flushes everything: what is left is to rename the folder.
+  static func seal(_ folder: String, as specification: RunSpecification) throws {
+    let manifest = try Manifest(specification: specification, folder: folder)
+    guard !manifest.files.isEmpty else {
+      throw InputError("the run ended without writing a file", file: folder)
+    }
+    for file in manifest.files { try Publication.flush(folder + "/" + file.name) }
+    try Files.writeSynchronised(
+      Array(manifest.text.utf8), to: folder + "/" + Manifest.fileName)
+    for name in Set(manifest.files.map { Files.folder(of: folder + "/" + $0.name) }).sorted()
+    where name != folder {
+      try Files.synchroniseFolder(name)
+    }
+    try Files.synchroniseFolder(folder)
   }
 
   private static func flush(_ path: String) throws {

@@ -183,13 +183,9 @@ final class RunAttempt: RunContext, Sendable {
 
   private var provenance: JSONValue {
     let pulse = pulse.withLock { $0 }
-    var facts = Provenance.ofProcess
+    var facts = Provenance.facts(
+      start: startOfDay, seconds: elapsed, cpuSeconds: processorSeconds() - processorStart)
     facts["instructionSet"] = .text(pulse.instructionSet ?? Provenance.instructionSet)
-    facts["start"] = .text(startOfDay)
-    facts["end"] = .text(Provenance.timeOfDay())
-    facts["seconds"] = .number(elapsed)
-    facts["cpuSeconds"] = .number(processorSeconds() - processorStart)
-    facts["memoryMiB"] = .number(residentMemory())
     facts["attempt"] = .integer(number)
     if let progress = pulse.heartbeat.progress {
       facts["episodes"] = .integer(progress.episodes)

@@ -111,8 +111,9 @@ extension RoadRSUEnvironment {
       "Vehicles that must be present through a window; none: vehicles. Set it to the largest number of "
         + "a sweep to use the same windows at every point."),
     Parameter(
-      "trainShare", .number(0.01...0.99), default: .number(0.7), source: "ours",
-      "Share of the trace, from its start, whose windows are for training; the rest is for evaluation."
+      "trainShare", .number(0...0.99), default: .number(0.7), source: "ours",
+      "Share of the trace, from its start, whose windows are for training; the rest is for evaluation "
+        + "(0, the whole trace, is for 'veclab evaluate' only)."
     ),
     Parameter(
       "interpolationGap", .number(0...3600), default: .number(2), unit: "s", source: "ours",

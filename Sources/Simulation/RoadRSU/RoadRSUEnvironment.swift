@@ -48,7 +48,8 @@ public struct RoadRSUEnvironment: Environment {
 
   public init(parameters: ParameterValues, sources: ScenarioSources) throws {
     try RoadRSUEnvironment.check(parameters)
-    let windows = try EpisodeWindows(road: sources.trace, parameters: parameters)
+    let windows = try EpisodeWindows(
+      road: sources.trace, parameters: parameters, needsTraining: sources.needsTraining)
     try self.init(
       parameters: parameters, profiles: sources.profiles, seed: sources.seed,
       axis: RoadAxis(trace: sources.trace), windows: windows)

@@ -4,8 +4,8 @@ internal import Trace
 extension EpisodeWindows {
   /// The windows of a trace through which enough vehicles are present.
   ///
-  /// - Throws: `InputError` when training or evaluation has none, with the best window's vehicles and advice.
-  init(road trace: TraceFile, parameters: ParameterValues) throws {
+  /// - Throws: `InputError` when evaluation, or training if needed, has none, with the best window's vehicles and advice.
+  init(road trace: TraceFile, parameters: ParameterValues, needsTraining: Bool) throws {
     let vehicles = parameters.integer("vehicles")
     var needed = (key: "vehicles", count: vehicles)
     if case .integer(let count) = parameters["windowVehicles"] {
@@ -18,7 +18,8 @@ extension EpisodeWindows {
         maximumGap: parameters.number("interpolationGap")),
       trace: trace, vehicles: needed.count, trainShare: parameters.number("trainShare"),
       place: "on the road", key: needed.key,
-      advice: "Fewer vehicles, fewer slots or a trace with more traffic would help")
+      advice: "Fewer vehicles, fewer slots or a trace with more traffic would help",
+      needsTraining: needsTraining)
   }
 }
 

@@ -74,11 +74,16 @@ public struct ScenarioSources: Sendable {
   public let profiles: [String: DNNProfile]
   /// Seed of the scenario: everything drawn from it is the same for every algorithm.
   public let seed: UInt64
+  /// Whether the trace must have windows for training; a policy that is only evaluated needs none.
+  public let needsTraining: Bool
 
-  public init(trace: TraceFile, profiles: [String: DNNProfile], seed: UInt64) {
+  public init(
+    trace: TraceFile, profiles: [String: DNNProfile], seed: UInt64, needsTraining: Bool = true
+  ) {
     self.trace = trace
     self.profiles = profiles
     self.seed = seed
+    self.needsTraining = needsTraining
   }
 }
 
@@ -103,6 +108,9 @@ public protocol Environment<Situation, Decision, Outcome>: SendableMetatype {
   static var parameters: [Parameter] { get }
   /// Names of the DNN profiles that a set of parameters uses.
   static func profileNames(_ parameters: ParameterValues) -> [String]
+
+  /// Gives the parameters of an evaluation the scales of observations that a policy was trained with.
+  static func keepObservation(of trained: ParameterValues, in values: inout ParameterValues)
 
   /// Draws what is drawn once a run (capacities, types, roles) and finds the windows.
   ///
@@ -131,4 +139,7 @@ public protocol Environment<Situation, Decision, Outcome>: SendableMetatype {
 
 extension Environment {
   public static var version: Int { 1 }
+  public static func keepObservation(
+    of trained: ParameterValues, in values: inout ParameterValues
+  ) {}
 }

@@ -20,22 +20,23 @@ public struct EpisodeWindows: Sendable {
   /// - Parameters:
   ///   - place: Where vehicles qualify, `key` the parameters that say how many, `advice` what would help: for
   ///     the error.
-  /// - Throws: `InputError` if there is none of either, with the most vehicles that a window has.
+  ///   - needsTraining: Whether a trace without a window for training is an error.
+  /// - Throws: `InputError` if there is none of a kind that is needed, with the most vehicles that a window has.
   init(
     qualifying: QualifyingWindows, trace: TraceFile, vehicles: Int, trainShare: Double,
-    place: String, key: String, advice: String
+    place: String, key: String, advice: String, needsTraining: Bool = true
   ) throws {
     let first = trace.header.firstTime
     let split = first + trainShare * (trace.header.lastTime - first)
     let length = Double(qualifying.slots) * qualifying.slotLength
     let parts = [
-      ("training", qualifying.candidates.filter { $0.endTime <= split }, trainShare),
-      ("evaluation", qualifying.candidates.filter { $0.startTime >= split }, 1 - trainShare),
+      ("training", qualifying.candidates.filter { $0.endTime <= split }, trainShare, needsTraining),
+      ("evaluation", qualifying.candidates.filter { $0.startTime >= split }, 1 - trainShare, true),
     ]
     var chosen: [[QualifyingWindows.Candidate]] = []
-    for (name, candidates, share) in parts {
+    for (name, candidates, share, isNeeded) in parts {
       let fit = candidates.filter { $0.vehicles >= vehicles }
-      if fit.isEmpty {
+      if fit.isEmpty && isNeeded {
         let duration = CSVWriter.text(of: trace.header.lastTime - first)
         let window = CSVWriter.text(of: length)
         guard let best = candidates.max(by: { $0.vehicles < $1.vehicles }) else {

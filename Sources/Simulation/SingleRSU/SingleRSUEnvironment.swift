@@ -48,7 +48,8 @@ public struct SingleRSUEnvironment: Environment {
       place: "within \(CSVWriter.text(of: coverage)) m of the RSU",
       key: "clients + serviceVehicles",
       advice: "Fewer vehicles, fewer slots, a larger coverage, another place of the RSU "
-        + "(see 'veclab inspect') or a trace with more traffic would help")
+        + "(see 'veclab inspect') or a trace with more traffic would help",
+      needsTraining: sources.needsTraining)
     let axis = try RoadAxis(trace: trace, nearX: rsu.x, nearY: rsu.y, radius: coverage)
     try self.init(
       parameters: parameters, profiles: sources.profiles, seed: sources.seed, windows: windows,

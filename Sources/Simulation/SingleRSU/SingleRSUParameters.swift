@@ -98,8 +98,9 @@ extension SingleRSUEnvironment {
       "Samples of a vehicle that are farther apart are not interpolated: it is absent between them."
     ),
     Parameter(
-      "trainShare", .number(0.01...0.99), default: .number(0.7), source: "ours",
-      "Share of the trace's time, from its start, that training windows lie in; evaluation has the rest."
+      "trainShare", .number(0...0.99), default: .number(0.7), source: "ours",
+      "Share of the trace's time, from its start, that training windows lie in; evaluation has the rest "
+        + "(0, the whole trace, is for 'veclab evaluate' only)."
     ),
     Parameter(
       "observationBacklogScale", .number(1e-9...1e9), default: .number(30), unit: "GFLOP",
@@ -109,6 +110,16 @@ extension SingleRSUEnvironment {
       source: "ours", "Positions are divided by this in observations; none: by the coverage."),
   ]
 
+  /// Another coverage leaves the scale of positions as it was.
+  public static func keepObservation(
+    of trained: ParameterValues, in values: inout ParameterValues
+  ) {
+    values["observationBacklogScale"] = trained["observationBacklogScale"]
+    var scale = trained["observationPositionScale"]
+    if scale == .none, values["coverage"] != trained["coverage"] { scale = trained["coverage"] }
+    values["observationPositionScale"] = scale
+  }
+
   /// Names (or paths) of the DNN types that the clients have, each once, in order of the clients.
   public static func profileNames(_ parameters: ParameterValues) -> [String] {
     var names: [String] = []
@@ -117,7 +128,7 @@ extension SingleRSUEnvironment {
   }
 
   /// DNN type of each client, by name: the list, repeated in order.
-  static func typeVector(_ parameters: ParameterValues) -> [String] {
+  public static func typeVector(_ parameters: ParameterValues) -> [String] {
     let list = parameters.list("dnnTypes").map(\.text)
     return (0..<parameters.integer("clients")).map { list[$0 % list.count] }
   }
