@@ -54,6 +54,49 @@ public enum Files {
     return text
   }
 
+  /// Refuses what is neither a regular file nor a folder: a pipe without a writer would be waited for for ever.
+  ///
+  /// - Throws: `InputError` that names the path; one where nothing is passes, opening it says so.
+  public static func refuseSpecialFile(_ path: String) throws {
+    var status = stat()
+    guard stat(path, &status) == 0 else { return }
+    guard [S_IFREG, S_IFDIR].contains(status.st_mode & S_IFMT) else {
+      throw InputError("is not a regular file", file: path, advice: "Give the path of a file")
+    }
+  }
+
+  /// Where a file that replaces `path` must be put: symbolic links are followed, so that they stay.
+  ///
+  /// - Throws: `InputError` when a folder, device, pipe or socket is there, or no folder to put the file in.
+  public static func destination(of path: String) throws -> String {
+    var status = stat()
+    if stat(path, &status) == 0, status.st_mode & S_IFMT != S_IFREG {
+      let isFolder = status.st_mode & S_IFMT == S_IFDIR
+      throw InputError(
+        isFolder ? "is a folder" : "is not a regular file, and would be replaced", file: path,
+        advice: isFolder ? "Give the name of the file to write in it" : "Give the name of a file")
+    }
+    var target = path
+    // As many links as the kernel follows.
+    for _ in 0..<40 {
+      guard let next = linkTarget(target) else {
+        guard stat(folder(of: target), &status) == 0 else { throw failure("create", path) }
+        return target
+      }
+      target = Files.path(next, relativeTo: folder(of: target))
+    }
+    throw failure("create", path, code: ELOOP)
+  }
+
+  /// What a symbolic link holds; nil for anything else.
+  private static func linkTarget(_ path: String) -> String? {
+    var text = [UInt8](repeating: 0, count: Int(PATH_MAX))
+    let count = text.withUnsafeMutableBytes {
+      readlink(path, $0.baseAddress!.assumingMemoryBound(to: CChar.self), $0.count)
+    }
+    return count < 0 ? nil : String(decoding: text[..<count], as: UTF8.self)
+  }
+
   /// Whether something exists at a path.
   public static func exists(_ path: String) -> Bool { access(path, F_OK) == 0 }
 
@@ -154,17 +197,25 @@ public enum Files {
   /// Replaces a file as a whole: temporary name, flush, rename, flush of the folder.
   ///
   /// A reader sees the old content or the new one, never a part. On an error the temporary file is removed.
+  ///
+  /// - Throws: `InputError` that names `path`, also when what is there is not a regular file.
   public static func writeAtomically(_ bytes: [UInt8], to path: String) throws {
+    let target = try destination(of: path)
     // Process numbers are not unique among machines that share a file system.
-    let temporary = "\(path).\(getpid())-\(UInt32.random(in: 0...UInt32.max)).tmp"
+    let temporary = "\(target).\(getpid())-\(UInt32.random(in: 0...UInt32.max)).tmp"
     do {
       try writeSynchronised(bytes, to: temporary)
-      guard Glibc.rename(temporary, path) == 0 else { throw failure("rename to", path) }
+      guard Glibc.rename(temporary, target) == 0 else { throw failure("rename to", path) }
     } catch {
       unlink(temporary)
+      // The name that was asked for; nobody knows the temporary one.
+      if var error = error as? InputError {
+        error.file = path
+        throw error
+      }
       throw error
     }
-    try synchroniseFolder(folder(of: path))
+    try synchroniseFolder(folder(of: target))
   }
 
   public static func writeAtomically(_ text: String, to path: String) throws {

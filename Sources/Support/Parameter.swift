@@ -96,11 +96,20 @@ public struct Parameter: Sendable {
     return result
   }
 
+  /// What to do about a quoted text where a number or flag is wanted; nil for other texts.
+  public static func adviceAboutQuotes(_ text: String) -> String? {
+    Double(text) != nil || text == "true" || text == "false"
+      ? "This is a text: leave the quotation marks out" : nil
+  }
+
   private func advice(for value: ParameterValue) -> String? {
     if case .text(let word) = value,
       let nearest = nearestName(to: word, among: kind.choices)
     {
       return "Did you mean '\(nearest)'?"
+    }
+    if case .text(let word) = value, let advice = Parameter.adviceAboutQuotes(word) {
+      return advice
     }
     return defaultValue == .none ? nil : "The default is \(defaultValue.text)"
   }

@@ -6,21 +6,21 @@ import Support
 /// Where the file system can (`O_TMPFILE`), it has no name at all until then, so that not even `kill -9`
 /// leaves anything behind. Elsewhere it has a temporary name, which is removed on an error.
 final class StagedFile {
+  /// As the caller gave it.
   let path: String
+  /// The same with symbolic links followed.
+  private let target: String
   private let temporary: String
   private var descriptor: Int32
   private var isNamed = false
 
   init(path: String) throws {
     self.path = path
-    if Files.isFolder(path) {
-      throw InputError(
-        "is a folder", file: path, advice: "Give the name of the file to write in it")
-    }
-    temporary = "\(path).\(getpid()).tmp"
+    target = try Files.destination(of: path)
+    temporary = "\(target).\(getpid()).tmp"
     // __O_TMPFILE of Linux, which is a macro that Swift does not import.
     descriptor = open(
-      Files.folder(of: path), 0o20_000_000 | O_DIRECTORY | O_RDWR | O_CLOEXEC, 0o666)
+      Files.folder(of: target), 0o20_000_000 | O_DIRECTORY | O_RDWR | O_CLOEXEC, 0o666)
     if descriptor >= 0, access("/proc/self/fd/\(descriptor)", F_OK) != 0 {
       close(descriptor)
       descriptor = -1
@@ -44,7 +44,7 @@ final class StagedFile {
     try bytes.withUnsafeBytes { try append($0) }
   }
 
-  /// Flushes the file and gives it its name, replacing what had that name before.
+  /// Flushes the file and gives it its name, replacing the file that had it before.
   func publish() throws {
     guard fsync(descriptor) == 0 else { throw Files.failure("flush", path) }
     if !isNamed {
@@ -55,10 +55,10 @@ final class StagedFile {
       }
       isNamed = true
     }
-    guard rename(temporary, path) == 0 else { throw Files.failure("rename to", path) }
+    guard rename(temporary, target) == 0 else { throw Files.failure("rename to", path) }
     isNamed = false
     discard()
-    try Files.synchroniseFolder(Files.folder(of: path))
+    try Files.synchroniseFolder(Files.folder(of: target))
   }
 
   /// Closes the file and leaves nothing behind; harmless after `publish`.

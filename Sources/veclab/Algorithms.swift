@@ -39,10 +39,10 @@ struct AlgorithmsCommand: ParsableCommand {
     }
     if !isFound {
       let known = Models.all.flatMap { [$0.name] + $0.algorithms.map(\.name) }
-      throw InputError(
-        "is neither a model nor an algorithm", value: name,
-        advice: nearestName(to: name, among: known).map { "Did you mean '\($0)'?" }
-          ?? "Known are \(known.joined(separator: ", "))")
+      let advice =
+        nearestName(to: name, among: known).map { "Did you mean '\($0)'?" }
+        ?? "Known are \(known.joined(separator: ", "))."
+      throw ValidationError("'\(name)' is neither a model nor an algorithm. \(advice)")
     }
   }
 

@@ -69,12 +69,15 @@ struct BenchStep: ParsableCommand {
   }
 
   private func environment(clients: Int, serviceVehicles: Int) throws -> SingleRSUEnvironment {
-    let parameters = try ParameterValues(
-      schema: SingleRSUEnvironment.parameters,
-      setting: [
-        "clients": .integer(clients), "serviceVehicles": .integer(serviceVehicles),
-        "gamma": .text(printedGamma ? "printed" : "corrected"),
-      ])
+    let options = ["clients": "--clients", "serviceVehicles": "--service-vehicles"]
+    let parameters = try namingOptions(options) {
+      try ParameterValues(
+        schema: SingleRSUEnvironment.parameters,
+        setting: [
+          "clients": .integer(clients), "serviceVehicles": .integer(serviceVehicles),
+          "gamma": .text(printedGamma ? "printed" : "corrected"),
+        ])
+    }
     var profiles: [String: DNNProfile] = [:]
     for name in SingleRSUEnvironment.profileNames(parameters) {
       profiles[name] = try DNNProfile.load(name, relativeTo: ".")

@@ -19,6 +19,10 @@ struct BenchTasks: ParsableCommand {
     guard seconds > 0, seconds <= 3600 else {
       throw ValidationError("--seconds must be above 0 and at most 3600, not \(seconds).")
     }
+    let names = roadRSUAlgorithms.map(\.name)
+    guard names.contains(algorithm) else {
+      throw ValidationError("'\(algorithm)' is none of \(names.joined(separator: ", ")).")
+    }
   }
 
   func run() throws {
@@ -28,7 +32,9 @@ struct BenchTasks: ParsableCommand {
     benchmark.parameters = [
       "vehicles": .integer(vehicles), "releaseRate": .number(releaseRate),
     ]
-    let report = try benchmark.run { try DNNProfile.load($0, relativeTo: ".") }
+    let report = try namingOptions(["vehicles": "--vehicles", "releaseRate": "--release-rate"]) {
+      try benchmark.run { try DNNProfile.load($0, relativeTo: ".") }
+    }
     let row = JSONValue.object([
       "algorithm": .text(algorithm), "vehicles": .integer(vehicles),
       "releaseRate": .number(releaseRate), "tasks": .integer(report.tasks),

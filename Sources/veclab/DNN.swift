@@ -39,6 +39,8 @@ struct DNN: ParsableCommand {
       valueName: "file"))
   var figure: String?
 
+  func validate() throws { try refuseEmpty(["The network": network, "--figure": figure]) }
+
   func run() throws {
     let names = network.map { [$0] } ?? DNNProfile.shippedNames(relativeTo: ".")
     if names.isEmpty {

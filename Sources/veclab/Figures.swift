@@ -1,5 +1,6 @@
 import ArgumentParser
 import Experiments
+import Support
 
 struct FiguresCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -8,7 +9,8 @@ struct FiguresCommand: ParsableCommand {
     discussion: """
       Seeds are the unit of replication: a run's episodes are averaged first, then the runs of a seed, and \
       intervals are taken over seeds (Student's t for the mean, bootstrap for the interquartile mean). An \
-      incomplete grid is refused unless --allow-partial is given, which marks the rows that miss runs.
+      incomplete grid is refused unless --allow-partial is given, which marks the rows that miss runs and lists these \
+      runs on standard error. A figure that nothing of the results belongs to is not written; the exit code is then 1.
       """,
     aliases: ["collect"])
 
@@ -18,14 +20,27 @@ struct FiguresCommand: ParsableCommand {
   var allowPartial = false
 
   func run() throws {
-    let (experiment, plan) = try options.plan()
+    let experiment = try options.experiment()
     if experiment.figures.isEmpty {
       print("\(options.file) describes no figures.")
       return
     }
+    let folder = "\(options.results)/\(experiment.name)"
+    // Planning would make it, for its traces.
+    guard Files.isFolder(folder) else {
+      throw InputError(
+        "no such folder: no run of \(options.file) is done", file: folder,
+        advice: "Run them with 'veclab run', or name the folder of results with --results")
+    }
     var files = FigureFiles(
-      experiment, plan: plan, results: options.results,
-      store: RunLedger(folder: "\(options.results)/\(experiment.name)"))
-    for path in try files.write(allowPartial: allowPartial) { print(path) }
+      experiment, plan: try options.plan().plan, results: options.results,
+      store: RunLedger(folder: folder))
+    let outcome = try files.write(allowPartial: allowPartial)
+    for run in outcome.missing {
+      complain("left out: \(run.label): " + (run.damage.map { "\($0)" } ?? "not done"))
+    }
+    for path in outcome.paths { print(path) }
+    for problem in outcome.empty { complain("Error: \(problem)") }
+    if !outcome.empty.isEmpty { throw ExitCode.failure }
   }
 }

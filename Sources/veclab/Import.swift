@@ -41,6 +41,8 @@ struct Import: ParsableCommand {
   @Flag(help: "Print the summary as JSON.")
   var json = false
 
+  func validate() throws { try refuseEmpty(["The input": input, "--output": output]) }
+
   func run() throws {
     let options = try selection.options()
     let output = output ?? Import.defaultOutput(for: input)

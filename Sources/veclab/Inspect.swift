@@ -49,14 +49,16 @@ struct Inspect: AsyncParsableCommand {
   var plot: String?
 
   func validate() throws {
+    try refuseEmpty(["The trace": trace])
     guard coverage.isFinite, coverage > 0 else {
-      throw ValidationError("--coverage must be above 0.")
+      throw ValidationError("--coverage must be a finite number above 0, not \(coverage).")
     }
     guard slots >= 1, slots <= 1_000_000 else {
       throw ValidationError("--slots must be 1 to 1000000.")
     }
     guard slotLength.isFinite, slotLength >= 0.001 else {
-      throw ValidationError("--slot-length must be at least 0.001 s.")
+      throw ValidationError(
+        "--slot-length must be a finite number of at least 0.001 s, not \(slotLength).")
     }
     guard vehicles >= 1 else { throw ValidationError("--vehicles must be at least 1.") }
     if let plot, !plot.hasSuffix(".svg"), !plot.hasSuffix(".png") {
@@ -65,6 +67,8 @@ struct Inspect: AsyncParsableCommand {
   }
 
   func run() async throws {
+    // Before the work, and for the PNG, which Python writes.
+    let drawing = try plot.map { try Files.destination(of: $0) }
     let file = try Inspect.open(trace)
     let place: (x: Double, y: Double)
     if rsu == "auto" {
@@ -84,11 +88,11 @@ struct Inspect: AsyncParsableCommand {
       trace: trace, file: file, place: place, coverage: coverage, axis: axis, windows: windows,
       needed: vehicles)
     print(json ? report.json.readable : report.text, terminator: "")
-    if let plot {
+    if let plot, let drawing {
       if plot.hasSuffix(".svg") {
         try Files.writeAtomically(InspectPlot.svg(report), to: plot)
       } else {
-        try await InspectPlot.writePNG(report, to: plot)
+        try await InspectPlot.writePNG(report, to: drawing)
       }
     }
   }

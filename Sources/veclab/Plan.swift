@@ -8,12 +8,15 @@ struct PlanCommand: ParsableCommand {
     commandName: "plan",
     abstract: "Check an experiment file and show its runs, and which of them are done.",
     discussion: """
-      Every mistake in the file is reported with line, column, key and value. Traces are imported into the folder \
-      of results, because a run's identity depends on their content; nothing is run.
+      Every mistake in the file is reported with line, column, key and value. So are values that the model, the trace \
+      or an algorithm that does not learn refuse together; of more than 200 combinations only a sample is tried, for \
+      two seconds at most; `run` and `submit` warn of the first of them and let the other runs go on. Traces are imported into the folder of results, because a run's identity depends on their \
+      content; nothing is run.
 
       The cost is estimated from finished runs of the experiment: those that differ in the seed alone, else those \
       of the same algorithm. --calibrate first executes a short piece of the largest run of every algorithm that \
-      nothing is known about; what that says of smaller runs is too much rather than too little.
+      nothing is known about, of a learner with a short warm-up and until an episode has trained; what that says of \
+      smaller runs is too much rather than too little.
       """)
 
   @OptionGroup var options: ExperimentOptions
@@ -24,17 +27,24 @@ struct PlanCommand: ParsableCommand {
   @Flag(help: "List every run, not just the first 20.")
   var all = false
 
-  @Flag(help: "Measure algorithms that have no finished run yet, some ten seconds each.")
+  @Flag(
+    help: """
+      Measure algorithms that have no finished run yet, some ten seconds or one training episode each.
+      """)
   var calibrate = false
 
   @Option(help: "Worker processes that the expected end is for (default: one for each core).")
   var workers: Int?
 
+  func validate() throws { try refuseWrongWorkers(workers) }
+
   func run() throws {
     let (experiment, plan) = try options.plan()
+    try plan.tryOut(experiment, results: options.results)
     let store = RunLedger(folder: "\(options.results)/\(experiment.name)")
-    let done = plan.runs.map { store.published($0.specification) != nil }
-    let cost = try estimate(plan, done: done, ledger: store)
+    let entries = plan.runs.map { SweepEntry($0, store: store) }
+    let done = entries.map { store.isComplete($0.run) }
+    let cost = try estimate(plan, entries, done: done, ledger: store)
     if json {
       var members = PlanCommand.json(plan, done: done).objectValue ?? [:]
       members["estimate"] = cost.json
@@ -49,9 +59,8 @@ struct PlanCommand: ParsableCommand {
 
   /// Cost of the runs that are not done.
   private func estimate(
-    _ plan: Plan, done: [Bool], ledger: RunLedger
+    _ plan: Plan, _ entries: [SweepEntry], done: [Bool], ledger: RunLedger
   ) throws -> CostEstimate.Total {
-    let entries = plan.runs.map { SweepEntry($0, store: ledger) }
     var cost = CostEstimate()
     let planned = Set(entries.map(\.run))
     let others = try SweepIndex.all(folder: ledger.folder).filter { !planned.contains($0.run) }
@@ -59,19 +68,14 @@ struct PlanCommand: ParsableCommand {
     let open = zip(zip(entries, plan.runs), done).filter { !$0.1 }.map(\.0)
     if calibrate {
       let sources = RunSources(experimentFolder: ledger.folder)
-      var runs: [String: PlannedRun] = [:]
-      for run in plan.runs { runs[run.specification.id] = run }
       let (samples, problems) = try Calibration().measure(
-        open.map { ($0.0, $0.1.specification) }, unknownTo: cost,
-        execute: { specification, context in
-          guard let run = runs[specification.id] else { return .stopped }
-          return try executeRun(run, sources: sources, context: context)
-        })
+        open.map { ($0.0, $0.1) }, unknownTo: cost,
+        execute: { try executeRun($0, sources: sources, context: $1) })
       for sample in samples {
         cost.learn(sample.entry, secondsPerEpisode: sample.secondsPerEpisode)
         complain(
           "measured \(sample.episodes) episodes of \(sample.entry.label): "
-            + "\(sample.secondsPerEpisode) s each")
+            + "\(sample.secondsPerEpisode) s each over the whole run")
       }
       for problem in problems { complain("could not measure \(problem)") }
     }

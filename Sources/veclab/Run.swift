@@ -37,14 +37,10 @@ struct Run: AsyncParsableCommand {
   @Flag(help: "Print the outcome as one JSON object.")
   var json = false
 
-  func validate() throws {
-    if let workers, !(1...1024).contains(workers) {
-      throw ValidationError("--workers must be between 1 and 1024.")
-    }
-  }
+  func validate() throws { try refuseWrongWorkers(workers) }
 
   func run() async throws {
-    let (experiment, plan) = try options.plan()
+    let (experiment, plan) = try options.planToRun()
     let ledger = RunLedger(folder: "\(options.results)/\(experiment.name)")
     let (path, entries) = try SweepIndex.register(plan, ledger: ledger)
     let ids = entries.map(\.run)
@@ -118,6 +114,13 @@ struct Run: AsyncParsableCommand {
       }
       throw ExitCode(WorkerExit.storage.rawValue)
     }
+  }
+}
+
+/// Refuses a number of worker processes that cannot be meant.
+func refuseWrongWorkers(_ workers: Int?) throws {
+  if let workers, !(1...1024).contains(workers) {
+    throw ValidationError("--workers must be between 1 and 1024, not \(workers).")
   }
 }
 

@@ -29,6 +29,8 @@ struct Status: AsyncParsableCommand {
   @Flag(help: "Print JSON: an object, or with several experiments an object a line.")
   var json = false
 
+  func validate() throws { try refuseEmpty(["The folder or file": place, "--results": results]) }
+
   func run() async throws {
     var sweeps = try folders().map { folder in
       try SweepStatus(

@@ -51,11 +51,32 @@ struct Submit: AsyncParsableCommand {
   @Flag(help: "Print the scripts and submit nothing.")
   var dryRun = false
 
+  /// Minutes, MM:SS, HH:MM:SS, D-HH, D-HH:MM, D-HH:MM:SS, or no limit.
+  private static var timeForm: Regex<Substring> {
+    /(?:[0-9]+(?::[0-9]+){0,2}|[0-9]+-[0-9]+(?::[0-9]+){0,2}|UNLIMITED)/
+  }
+
   func validate() throws {
     guard slurm else { throw ValidationError("Say --slurm: it is the only cluster system known.") }
     guard runsPerTask >= 1 else { throw ValidationError("--runs-per-task must be at least 1.") }
     guard (1...1_000_000).contains(maxArray) else {
       throw ValidationError("--max-array must be between 1 and 1000000.")
+    }
+    if let partition {
+      let isWord =
+        !partition.isEmpty
+        && partition.allSatisfy { !$0.isWhitespace && !"\"'\\#".contains($0) }
+      guard isWord else {
+        throw ValidationError("--partition must be a name without spaces, not '\(partition)'.")
+      }
+    }
+    if let time, time.wholeMatch(of: Submit.timeForm) == nil {
+      throw ValidationError(
+        "--time must be minutes, MM:SS, HH:MM:SS, D-HH, D-HH:MM or D-HH:MM:SS, not '\(time)'.")
+    }
+    if let memory, memory.wholeMatch(of: /[0-9]+[KMGTkmgt]?/) == nil {
+      throw ValidationError(
+        "--memory must be a whole number of MiB, or one with K, M, G or T, not '\(memory)'.")
     }
     for option in sbatch where !option.hasPrefix("-") || option.contains("\n") {
       throw ValidationError("--sbatch must be an option of sbatch, not '\(option)'.")
@@ -63,7 +84,7 @@ struct Submit: AsyncParsableCommand {
   }
 
   func run() async throws {
-    let (experiment, plan) = try options.plan()
+    let (experiment, plan) = try options.planToRun()
     let ledger = RunLedger(folder: "\(options.results)/\(experiment.name)")
     let (path, entries) = try SweepIndex.register(plan, ledger: ledger)
     let ids = entries.map(\.run)
@@ -79,7 +100,7 @@ struct Submit: AsyncParsableCommand {
       print("nothing to submit; 'veclab figures \(options.file)' makes the figures")
       return
     }
-    let submission = submission(experiment, plan: path, openRuns: open)
+    let submission = try submission(experiment, plan: path, openRuns: open)
     if dryRun {
       for script in submission.arrays + [submission.collector(after: ["JOB"])] {
         print("# \(submission.folder)/\(script.name)\n\(script.text)")
@@ -94,7 +115,7 @@ struct Submit: AsyncParsableCommand {
 
   private func submission(
     _ experiment: Experiment, plan: String, openRuns: Int
-  ) -> SlurmSubmission {
+  ) throws -> SlurmSubmission {
     func absolute(_ path: String) -> String {
       Files.path(path, relativeTo: Files.workingFolder)
     }
@@ -110,7 +131,7 @@ struct Submit: AsyncParsableCommand {
     if let profile = options.profile { collect += ["--profile", profile] }
     for condition in options.only { collect += ["--only", condition] }
     for word in options.record { collect += ["--record", word] }
-    return SlurmSubmission(
+    return try SlurmSubmission(
       experiment: experiment.name,
       folder: absolute("\(options.results)/\(experiment.name)/slurm"),
       program: Provenance.executablePath,

@@ -1,4 +1,7 @@
 import ArgumentParser
+import Experiments
+@preconcurrency import Glibc
+import Support
 
 /// The `veclab` program: one subcommand per file of this folder.
 @main
@@ -20,4 +23,50 @@ struct VECLabCommand: AsyncParsableCommand {
       AlgorithmsCommand.self,
       Bench.self,
     ])
+
+  static func main() async {
+    // Runs however the program ends, after help too.
+    atexit { VECLabCommand.checkOutput() }
+    do {
+      var command = try await asyncParseAsRoot()
+      if var command = command as? any AsyncParsableCommand {
+        try await command.run()
+      } else {
+        try command.run()
+      }
+    } catch let error as InputError where error.key?.hasPrefix("--") == true {
+      // A wrong value of an option is a wrong command line, wherever it is found.
+      complain("Error: \(error)")
+      Glibc.exit(EX_USAGE)
+    } catch {
+      exit(withError: error)
+    }
+  }
+
+  /// Ends the program with an error when standard output could not be written; a reader that has gone is none.
+  private static func checkOutput() {
+    errno = 0
+    guard fflush(stdout) != 0 || ferror(stdout) != 0, !isReaderGone else { return }
+    // Without a code an earlier write has failed.
+    let code = errno == 0 ? EIO : errno
+    complain("Error: \(Files.failure("write", "<standard output>", code: code))")
+    _exit(WorkerExit.storage.rawValue)
+  }
+
+  private static var isReaderGone: Bool {
+    if errno == EPIPE { return true }
+    let code = errno
+    defer { errno = code }
+    var request = pollfd(fd: STDOUT_FILENO, events: Int16(POLLOUT), revents: 0)
+    return poll(&request, 1, 0) == 1 && request.revents & Int16(POLLERR) != 0
+  }
+}
+
+/// Refuses empty paths: joined with a name, one would mean the root of the file system.
+///
+/// - Throws: `ValidationError` that names the option or argument.
+func refuseEmpty(_ paths: KeyValuePairs<String, String?>) throws {
+  for (name, path) in paths where path?.isEmpty == true {
+    throw ValidationError("\(name) must not be empty.")
+  }
 }

@@ -43,6 +43,7 @@ struct Worker: ParsableCommand {
   var pooled = false
 
   func validate() throws {
+    try refuseEmpty(["--plan": plan, "--results": results])
     if let maxRuns, maxRuns < 1 { throw ValidationError("--max-runs must be at least 1.") }
     _ = try start()
   }

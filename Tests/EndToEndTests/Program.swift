@@ -111,7 +111,7 @@ final class TestSweep: Sendable {
   ///   - episodes: evaluation episodes of a run; a hundred take about half a second in a debug build.
   init(
     seeds: Int = 2, episodes: Int = 20, checkpointEvery: Int = 5, limits: String? = nil,
-    algorithms: [String] = ["random", "leo", "disdqn"], rates: String = "0.05, 0.1",
+    algorithms: [String] = ["random", "leo", "disdqn"], rates: String = "0.4, 0.8",
     results: String? = nil
   ) async throws {
     folder = NSTemporaryDirectory() + "veclab-\(UUID().uuidString.prefix(8))"
@@ -130,7 +130,7 @@ final class TestSweep: Sendable {
         evaluationEpisodes: \(episodes)
         episodes: \(episodes / 10 + 2)
         batchSize: 16
-        warmupTasks: 4
+        warmupTasks: 2
         hidden: [16, 16]
         checkpointEvery: \(checkpointEvery)
       grid:

@@ -25,7 +25,7 @@ extension FaultInjection {
     func aKillAtEveryCallLeavesTheRightResult(_ call: String) async throws {
       // One run, with three checkpoints.
       func make() async throws -> TestSweep {
-        try await TestSweep(seeds: 1, episodes: 16, algorithms: ["leo"], rates: "0.05")
+        try await TestSweep(seeds: 1, episodes: 16, algorithms: ["leo"], rates: "0.4")
       }
       let reference = try await make()
       #expect(try await reference.run().code == 0)

@@ -79,6 +79,8 @@ import Testing
     #expect(context.reports.map(\.episode) == Array(1...13))
     #expect(context.reports.allSatisfy { $0.episodes == 13 })
     #expect(context.reports.map(\.stage).last == "evaluation")
+    let kinds = context.reports.map { $0.lastEpisode == .training ? "t" : "e" }.joined()
+    #expect(kinds == "tttee" + "tttee" + "tee")
     // After episodes 4, 8 and 12 of 13.
     #expect(context.checkpoints.count == 3)
     #expect(Files.exists(context.folder + "/policy.bin"))
@@ -119,6 +121,63 @@ import Testing
     }
   }
 
+  @Test func checkpointsOfAnInstructionSetThatIsMissingAreNotUsed() throws {
+    let place = try Workplace()
+    let run = try place.plan(ExecutionTests.training).runs[0]
+    let id = run.specification.id
+    let whole = MemoryContext(folder: place.path("whole"))
+    #expect(try ExecutionTests.run(place, run, whole) == .finished)
+    let first = MemoryContext(folder: place.path("first"))
+    first.stopAfter = 4
+    #expect(try ExecutionTests.run(place, run, first) == .stopped)
+    let checkpoint = try #require(first.checkpoints.last)
+    let head = try CheckpointHead(checkpoint, id: id)
+    #expect(head.instructionSet != nil && head.instructionSet == whole.instructionSet)
+
+    func replacing(head write: (inout StateWriter) -> Void) -> [UInt8] {
+      var old = StateWriter()
+      head.write(to: &old)
+      var new = StateWriter()
+      write(&new)
+      return new.bytes + checkpoint.dropFirst(old.bytes.count)
+    }
+    let ofAnotherProcessor = replacing {
+      CheckpointHead(id: id, instructionSet: "sve9").write(to: &$0)
+    }
+    let withoutInstructionSet = replacing { writer in
+      writer.section("veclab-checkpoint")
+      writer.write(1)
+      writer.write(id)
+    }
+    for (bytes, says) in [
+      (checkpoint, "goes on from checkpoint 1 of attempt 1"),
+      (ofAnotherProcessor, "an instruction set that this processor lacks (got 'sve9')"),
+      (withoutInstructionSet, "is of another run or another version of the program"),
+    ] {
+      let scratch = try ScratchFolder()
+      let ledger = RunLedger(folder: scratch.path)
+      try Toy.claimFromDeadProcess(ledger, id, attempt: 1)
+      try CheckpointStore(ledger: ledger, run: id).save(bytes, attempt: 1)
+      var loop = Toy.loop(ledger, [run.specification]) { _, context in
+        try executeRun(
+          run, sources: RunSources(experimentFolder: place.results + "/test"), context: context,
+          models: ToyModel.models)
+      }
+      #expect(try loop.run() == .done)
+      #expect(ledger.end(of: id, attempt: 2)?.kind == .finished)
+      let log = try Files.readText(ledger.attemptFolder(id, 2) + "/log")
+      #expect(log.contains(says), "\(log)")
+      let isResumed = bytes == checkpoint
+      #expect(log.contains("starts anew: no checkpoint can be used") != isResumed)
+      let provenance = try JSONValue(path: ledger.resultFolder(id) + "/provenance.json")
+      #expect(provenance["instructionSet"]?.textValue == whole.instructionSet)
+      #expect((provenance["resumedFrom"] != nil) == isResumed)
+      for (name, content) in try ExecutionTests.files(whole.folder) {
+        #expect(hexadecimal(try Files.read("\(ledger.resultFolder(id))/\(name)")) == content)
+      }
+    }
+  }
+
   @Test func damagedAndForeignCheckpointsAreErrors() throws {
     let place = try Workplace()
     let plan = try place.plan(
@@ -138,8 +197,8 @@ import Testing
     let other = MemoryContext(folder: place.path("c"), checkpoint: checkpoint)
     #expect(
       sentence { _ = try ExecutionTests.run(place, plan.runs[1], other) }
-        == "checkpoint: is of another run or another version of the program. Remove the run's "
-        + "attempts and start it anew.")
+        == "checkpoint: is of another run or another version of the program. The run starts anew if "
+        + "there is no other.")
     #expect(try Files.list(place.path("b")) == [])
   }
 

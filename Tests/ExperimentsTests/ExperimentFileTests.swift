@@ -191,7 +191,13 @@ import Testing
     Mistake(
       body: "parameters: {clients: 99999999999999999999}",
       says: "x.yaml:4:23: parameters.clients: is too large a whole number (got "
-        + "'99999999999999999999'). Write 1e20."),
+        + "'99999999999999999999'). Whole numbers go up to 9223372036854775807; where any number "
+        + "will do, write 1e20."),
+    Mistake(
+      body: "grid: {seeds: '3'}",
+      says: "x.yaml:4:15: grid.seeds: must be a whole number from 1 to 10000 (got '3'). "
+        + "This is a text: leave the quotation marks out."),
+    Mistake(body: "title: ''", says: "x.yaml:4:8: title: must not be empty."),
     // YAML.
     Mistake(
       body: "parameters:\n\tclients: 3",
@@ -288,6 +294,53 @@ import Testing
       says:
         "x.yaml:5:88: figures[1].claims[1].x: is not a value of clients in the figure (got '7'). "
         + "Its values are 3."),
+    Mistake(
+      body: "grid: {product: {algorithm: [zero]}}\n"
+        + "figures: [{id: a, x: clients, y: return, reference: zero},\n  "
+        + "{id: a-paired, x: clients, y: return}]",
+      says: "x.yaml:6:3: figures[2]: writes a-paired.csv, as the earlier figure 'a' does (got "
+        + "'a-paired'). Give it another id."),
+    Mistake(
+      body: "grid: {product: {algorithm: [zero, constant], clients: [3]}}\n"
+        + "figures: [{id: a-claims, x: clients, y: return},\n  {id: a, x: clients, y: return, "
+        + "claims: [{series: zero, against: constant, x: 3, improvement: 5}]}]",
+      says: "x.yaml:6:3: figures[2]: writes a-claims.csv, as the earlier figure 'a-claims' does "
+        + "(got 'a'). Give it another id."),
+    Mistake(
+      body: "grid: {product: {algorithm: [zero]}}\n"
+        + "figures: [{id: a, x: clients, y: return}, {id: a, x: clients, y: return}]",
+      says: "x.yaml:5:43: figures[2]: has the id of an earlier figure (got 'a'). Give it another "
+        + "id."),
+    Mistake(
+      body: "grid: {product: {algorithm: [zero]}}\n"
+        + "figures: [{id: a, x: clients, y: [return, return]}]",
+      says: "x.yaml:5:43: figures[1].y[2]: is listed twice (got 'return'). Keep one of them."),
+    Mistake(
+      body: "grid: {product: {algorithm: [zero]}}\n"
+        + "figures: [{id: a, x: clients, y: return, series: [algorithm, algorithm]}]",
+      says: "x.yaml:5:62: figures[1].series[2]: is listed twice (got 'algorithm'). Keep one of "
+        + "them."),
+    Mistake(
+      body: "grid: {product: {algorithm: [zero]}}\nfigures: [{id: a, x: clients, y: phase}]",
+      says: "x.yaml:5:34: figures[1].y: is a column of texts, which have no mean (got 'phase'). It "
+        + "can be x, in series or in filter."),
+    Mistake(
+      body: "grid: {product: {algorithm: [zero]}}\n"
+        + "figures: [{id: a, x: clients, source: backlogs.csv, y: queue}]",
+      says: "x.yaml:5:56: figures[1].y: is a column of texts, which have no mean (got 'queue'). It "
+        + "can be x, in series or in filter."),
+    Mistake(
+      body: "parameters: {evaluationEvery: 5}\ngrid: {product: {algorithm: [learner, zero]}}\n"
+        + "figures: [{id: a, x: trained_episodes, source: evaluations.csv, y: return}]",
+      says: "x.yaml:6:48: figures[1].source: is not written by runs of 'zero' as they are (got "
+        + "'evaluations.csv'). Give learners an 'evaluationEvery' above 0, and the figure a filter "
+        + "of algorithms that leaves the others out."),
+    Mistake(
+      body: "grid: {product: {algorithm: [learner]}}\n"
+        + "figures: [{id: a, x: trained_episodes, source: evaluations.csv, y: return}]",
+      says: "x.yaml:5:48: figures[1].source: is not written by runs of 'learner' as they are (got "
+        + "'evaluations.csv'). Give learners an 'evaluationEvery' above 0, and the figure a filter "
+        + "of algorithms that leaves the others out."),
   ]
 
   @Test(arguments: mistakes) func mistakeIsExplained(_ mistake: Mistake) {
@@ -341,7 +394,7 @@ import Testing
         == "x.yaml: is larger than 1048576 bytes. An experiment file holds a description, no data.")
     #expect(
       sentence { _ = try Experiment(path: "/dev/zero", models: ToyModel.models) }
-        == "/dev/zero: is larger than 1048576 bytes.")
+        == "/dev/zero: is not a regular file. Give the path of a file.")
     #expect(
       sentence { _ = try Experiment(path: "/nowhere/x.yaml", models: ToyModel.models) }
         == "/nowhere/x.yaml: cannot open: No such file or directory. Check the path.")
@@ -362,8 +415,8 @@ import Testing
   @Test func quotedScalarsAreTextAndNoneSuitsChoices() throws {
     #expect(
       ExperimentFileTests.read(ExperimentFileTests.head + "parameters: {clients: '3'}")
-        == "x.yaml:4:23: parameters.clients: must be a whole number from 1 to 10 (got '3'). The "
-        + "default is 3.")
+        == "x.yaml:4:23: parameters.clients: must be a whole number from 1 to 10 (got '3'). "
+        + "This is a text: leave the quotation marks out.")
     let experiment = try Experiment(
       text: ExperimentFileTests.head + "parameters: {algorithm: learner, clip: none}\n",
       file: "x.yaml", models: ToyModel.models)

@@ -59,7 +59,9 @@ import Testing
     var files = FigureFiles(
       experiment, plan: try Plan(experiment, results: place.results), results: place.results,
       store: ResultFolders(experimentFolder: place.results + "/test"))
-    return try files.write(allowPartial: allowPartial)
+    let outcome = try files.write(allowPartial: allowPartial)
+    if let problem = outcome.empty.first { throw problem }
+    return outcome.paths
   }
 
   @Test func statisticsAreThoseOfSeedMeans() throws {
@@ -241,6 +243,77 @@ import Testing
     #expect(try CSVTable(path: FigureTests.figures(place, text)[0]).rows.count == 1)
   }
 
+  @Test func figuresWithoutRowsAreErrorsAndDoNotHinderTheOthers() throws {
+    let place = try Workplace()
+    let text = """
+      grid: {product: {algorithm: [zero]}, seeds: 2}
+      figures:
+        - {id: train, x: clients, y: mean_delay_s, phase: train}
+        - {id: loss, x: clients, y: [mean_delay_s, loss]}
+        - {id: none, x: clients, y: mean_delay_s, filter: {episode: 99}}
+        - {id: step, x: clients, y: mean_train_step_s, source: timing.csv}
+        - {id: good, x: clients, y: mean_delay_s}
+
+      """
+    try place.execute(try place.plan(text))
+    let experiment = try place.experiment(text)
+    var files = FigureFiles(
+      experiment, plan: try Plan(experiment, results: place.results), results: place.results,
+      store: ResultFolders(experimentFolder: place.results + "/test"))
+    let outcome = try files.write(allowPartial: false)
+    #expect(outcome.paths.map { Files.name(of: $0) } == ["good.csv"])
+    #expect(try Files.list(place.results + "/test/figures") == ["good.csv"])
+    let advice = "Change its 'phase', 'filter', 'source' or 'y', or take it out."
+    #expect(
+      outcome.empty.map(\.description) == [
+        "\(place.path("test.yaml")):6:5: figures[1]: the figure 'train' has no row of "
+          + "'mean_delay_s' and was not written: episodes.csv of its runs has no row of the phase "
+          + "'train': only learners train. \(advice)",
+        "\(place.path("test.yaml")):7:5: figures[2]: the figure 'loss' has no row of 'loss' and "
+          + "was not written: episodes.csv of its runs has no value of 'loss' in rows of the phase "
+          + "'eval'. \(advice)",
+        "\(place.path("test.yaml")):8:5: figures[3]: the figure 'none' has no row of "
+          + "'mean_delay_s' and was not written: no row of episodes.csv passes the filter of "
+          + "'episode'. \(advice)",
+        "\(place.path("test.yaml")):9:5: figures[4]: the figure 'step' has no row of "
+          + "'mean_train_step_s' and was not written: timing.csv of its runs has no value of "
+          + "'mean_train_step_s' in rows of the phase 'eval'. \(advice)",
+      ])
+  }
+
+  @Test func damagedResultsAreNamedWithTheRemedy() throws {
+    struct DamagedStore: RunStore {
+      let folders: ResultFolders
+      let damaged: String
+      func isComplete(_ run: String) -> Bool { folders.isComplete(run) }
+      func resultFolder(_ run: String) -> String { folders.resultFolder(run) }
+      func verify(_ run: String) throws {
+        if run == damaged { throw InputError("has been changed", file: "a.csv") }
+      }
+    }
+    let place = try Workplace()
+    let text = """
+      grid: {product: {algorithm: [zero]}, seeds: 3}
+      figures: [{id: f, x: clients, y: mean_delay_s}]
+
+      """
+    let plan = try place.plan(text)
+    try place.execute(plan, order: [0, 1])
+    let store = DamagedStore(
+      folders: ResultFolders(experimentFolder: place.results + "/test"),
+      damaged: plan.runs[1].specification.id)
+    var files = FigureFiles(
+      try place.experiment(text), plan: plan, results: place.results, store: store)
+    let says =
+      "a.csv: has been changed. 'veclab run \(place.path("test.yaml"))' sets it aside and runs it "
+      + "again."
+    #expect(sentence { _ = try files.write(allowPartial: false) } == says)
+    let outcome = try files.write(allowPartial: true)
+    #expect(outcome.missing.map(\.label) == plan.runs[1...].map(\.label))
+    #expect(outcome.missing.map { $0.damage?.description } == [says, nil])
+    #expect(try CSVTable(path: outcome.paths[0]).numbers("n_seeds") == [1])
+  }
+
   @Test func profilesMayLeaveClaimsOut() throws {
     let place = try Workplace()
     let text =
@@ -256,7 +329,7 @@ import Testing
     var files = FigureFiles(
       experiment, plan: plan, results: place.results,
       store: ResultFolders(experimentFolder: place.results + "/test"))
-    let paths = try files.write(allowPartial: false)
+    let paths = try files.write(allowPartial: false).paths
     #expect(try CSVTable(path: paths[1]).rows.isEmpty)
     #expect(
       try CSVTable(path: paths[2]).texts("verdict")

@@ -211,4 +211,47 @@ import Testing
       end.message == "the process crashed with SIGTRAP: Fatal error: Index out of range")
     #expect(try ledger.state(of: run) == .open(attempt: 2, after: 1))
   }
+
+  @Test func theCauseOfACrashIsNotSoughtInItsBacktrace() throws {
+    let scratch = try ScratchFolder()
+    let ledger = RunLedger(folder: scratch.path)
+    let run = Toy.runs(1)[0].id
+    try Toy.claimFromDeadProcess(ledger, run, attempt: 1)
+    let folder = ledger.attemptFolder(run, 1)
+    try Files.writeAtomically("SIGABRT ", to: folder + "/crash")
+    func backtrace(_ message: String) -> String {
+      """
+      2026-01-01T00:00:00Z info starts anew: there is no checkpoint
+      \(message)
+
+      *** Signal 6: Backtracing from 0x7f1409d23eec... done ***
+
+      Thread 0 crashed:
+
+        0      0x00007f1409d23eec __pthread_kill_implementation + 268 in libc.so.6
+        1 [ra] 0x00007f1409cd4fb2 Fatal error: trap + 18 in libc.so.6
+      \(String(repeating: "   12 │   use(buffer) // rror:\n", count: 2000))
+      r13 0x00007f13f0055f90  46 61 74 61 6c 20 65 72 72 6f 72 3a 20 66 61 69  Fatal error: fai
+      r14 0x0000000000000003  3
+
+      """
+    }
+    try Files.writeAtomically(
+      backtrace("Fatal error: failed to allocate 7092998080 bytes of memory with alignment 64"),
+      to: folder + "/log")
+    let end = ledger.endOfDead(run, attempt: 1)
+    #expect(end.kind == .outOfMemory)
+    #expect(
+      end.message
+        == "the process crashed with SIGABRT: Fatal error: failed to allocate 7092998080 bytes of "
+        + "memory with alignment 64; make the run smaller, start fewer workers or give them more memory"
+    )
+    try Files.writeAtomically(
+      backtrace("Tool/File.swift:12: Fatal error: Index out of range"), to: folder + "/log")
+    #expect(
+      ledger.endOfDead(run, attempt: 1)
+        == AttemptEnd(
+          .crashed,
+          "the process crashed with SIGABRT: Tool/File.swift:12: Fatal error: Index out of range"))
+  }
 }

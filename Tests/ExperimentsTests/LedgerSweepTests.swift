@@ -106,32 +106,125 @@ import Testing
     #expect(seconds >= 0.1)
   }
 
+  /// A planned run whose document has these parameters.
+  private func planned(
+    _ algorithm: String, _ parameters: [String: Int]
+  ) -> (entry: SweepEntry, run: PlannedRun) {
+    let document = JSONValue.object([
+      "algorithm": .text(algorithm), "number": .integer(parameters["clients"] ?? 0),
+      "episodes": .integer(60), "parameters": .object(parameters.mapValues { .integer($0) }),
+    ])
+    let run = PlannedRun(
+      specification: RunSpecification(document: document),
+      label: "\(algorithm) \(parameters["clients"] ?? 0)", tracePath: "", profilePaths: [:],
+      checkpointEvery: 50)
+    return (SweepEntry(run, store: RunLedger(folder: "/nowhere")), run)
+  }
+
   @Test func aCalibrationMeasuresTheLargestRunOfEachUnknownAlgorithm() throws {
-    func run(_ algorithm: String, _ clients: Int) -> (SweepEntry, RunSpecification) {
-      let specification = RunSpecification(
-        document: .object([
-          "algorithm": .text(algorithm), "number": .integer(clients), "episodes": .integer(60),
-          "parameters": .object(["clients": .integer(clients), "seed": .integer(1000 - clients)]),
-        ]))
-      return (
-        SweepEntry(
-          run: specification.id, kind: "\(algorithm)\(clients)", group: algorithm, episodes: 60,
-          label: "\(algorithm) \(clients)"), specification
-      )
+    func run(_ algorithm: String, _ clients: Int) -> (entry: SweepEntry, run: PlannedRun) {
+      planned(algorithm, ["clients": clients, "seed": 1000 - clients, "evaluationEpisodes": 60])
     }
     let runs = [run("a", 3), run("a", 7), run("a", 5), run("b", 3), run("c", 3)]
     var known = CostEstimate()
-    known.learn(runs[3].0, secondsPerEpisode: 1)
+    known.learn(runs[3].entry, secondsPerEpisode: 1)
     let executed = Mutex<[Int]>([])
     let (samples, problems) = try Calibration().measure(runs, unknownTo: known) { run, context in
-      executed.withLock { $0.append(run.document["number"]?.integerValue ?? 0) }
-      if run.document["algorithm"] == .text("c") { throw InputError("has no window") }
-      return try Toy.execute(run, context)
+      let document = run.specification.document
+      executed.withLock { $0.append(document["number"]?.integerValue ?? 0) }
+      if document["algorithm"] == .text("c") { throw InputError("has no window") }
+      return try Toy.execute(run.specification, context)
     }
     #expect(executed.withLock { $0 } == [7, 3])
-    #expect(samples.map(\.entry) == [runs[1].0])
+    #expect(samples.map(\.entry) == [runs[1].entry])
     #expect(samples.first?.episodes == Calibration().maximumEpisodes)
     #expect(problems == ["c 3: has no window."])
+  }
+
+  /// Goes through a learner's schedule as its document tells, and says of which kind each episode was.
+  private func learn(
+    _ run: PlannedRun, _ context: any RunContext, warmUp: Int,
+    note: (RunProgress.EpisodeKind) -> Void = { _ in }
+  ) throws -> RunEnd {
+    let parameters = run.specification.document["parameters"]
+    let every = parameters?["evaluationEvery"]?.integerValue ?? 0
+    var done = 0
+    func report(_ kind: RunProgress.EpisodeKind) throws -> Bool {
+      done += 1
+      note(kind)
+      try context.report(
+        RunProgress(episode: done, episodes: 1000, stage: "learning", lastEpisode: kind))
+      return context.shouldStop
+    }
+    let episodes = parameters?["episodes"]?.integerValue ?? 0
+    for episode in 1...episodes {
+      if try report(episode > warmUp ? .training : .warmUp) { return .stopped }
+      let isCheckDue = every > 0 && episode % every == 0
+      for _ in 0..<(isCheckDue ? parameters?["evaluationEpisodes"]?.integerValue ?? 0 : 0) {
+        if try report(.evaluation) { return .stopped }
+      }
+    }
+    return .finished
+  }
+
+  @Test func aCalibrationOfALearnerGoesOnUntilAnEpisodeHasTrained() throws {
+    let learner = planned(
+      "learner", ["episodes": 1000, "evaluationEpisodes": 20, "warmupEpisodes": 500])
+    var calibration = Calibration()
+    calibration.budget = 0
+    let kinds = Mutex<[RunProgress.EpisodeKind]>([])
+    func execute(_ run: PlannedRun, _ context: any RunContext) throws -> RunEnd {
+      let warmUp = run.specification.document["parameters"]?["warmupEpisodes"]?.integerValue ?? 0
+      return try learn(run, context, warmUp: warmUp) { kind in
+        kinds.withLock { $0.append(kind) }
+      }
+    }
+    let (samples, problems) = try calibration.measure(
+      [learner], unknownTo: CostEstimate(), execute: execute)
+    #expect(samples.count == 1 && problems.isEmpty)
+    // The warm-up is shortened; whatever the budget, an episode that trains and an evaluation are timed.
+    let done = kinds.withLock { $0 }
+    #expect(done.count { $0 == .warmUp } < 10)
+    #expect(done.last == .training && done.contains(.evaluation))
+    #expect(done.count { $0 == .training } == 1)
+
+    calibration.patience = 0
+    let (none, sentences) = try calibration.measure([learner], unknownTo: CostEstimate()) {
+      try self.learn($0, $1, warmUp: 1000)
+    }
+    #expect(none.isEmpty)
+    #expect(sentences.first?.contains("no episode trained within 0 s") == true)
+  }
+
+  @Test func aCalibrationWeighsEpisodesByTheirNumberInTheRun() throws {
+    func times(_ episodes: [(RunProgress.EpisodeKind, Double)]) -> [EpisodeTime] {
+      episodes.map { EpisodeTime(kind: $0.0, seconds: $0.1) }
+    }
+    // The first of each kind is not typical.
+    let seen = times([
+      (.warmUp, 9), (.evaluation, 9), (.warmUp, 1), (.evaluation, 2), (.training, 50),
+      (.evaluation, 2), (.training, 100), (.evaluation, 2),
+    ])
+    func seconds(_ key: String? = nil, _ value: Int = 0) throws -> Double {
+      var parameters = ["episodes": 100, "evaluationEpisodes": 10]
+      if let key { parameters[key] = value }
+      let run = planned("learner", parameters).run
+      return try Calibration().seconds(
+        of: run, RunSchedule(run.specification.document), seen, isFinished: false)
+    }
+    // A warm-up in episodes is known: 41 of 1 s, 59 that train of 100 s, 10 evaluations of 2 s.
+    let known = try seconds("warmupEpisodes", 41)
+    #expect(known == 5961)
+    let only = try seconds("warmupEpisodes", 300)
+    #expect(only == 120)
+    // Another one is as long as it was seen to be: 2 and 98.
+    let observed = try seconds()
+    #expect(observed == 9822)
+    // Evaluations after episodes 40 and 80 of training, and at the end.
+    let evaluating = try seconds("evaluationEvery", 40)
+    #expect(evaluating == 9862)
+    let parameters = ["episodes": 100, "evaluationEpisodes": 10, "evaluationEvery": 40]
+    #expect(planned("learner", parameters).entry.episodes == 130)
   }
 
   // MARK: Pool
@@ -188,19 +281,30 @@ import Testing
 
   // MARK: Slurm
 
-  private func submission(runs: Int, _ change: (inout SlurmSubmission.Options) -> Void = { _ in })
-    -> SlurmSubmission
-  {
+  private func submission(
+    runs: Int, folder: String = "/results/it's/slurm",
+    _ change: (inout SlurmSubmission.Options) -> Void = { _ in }
+  ) throws -> SlurmSubmission {
     var options = SlurmSubmission.Options()
     change(&options)
-    return SlurmSubmission(
-      experiment: "test", folder: "/results/it's/slurm", program: "/bin/veclab",
+    return try SlurmSubmission(
+      experiment: "test", folder: folder, program: "/bin/veclab",
       workerArguments: ["worker", "--plan", "/results/it's/plan.json"],
       collectArguments: ["figures", "/a b.yaml"], openRuns: runs, options: options)
   }
 
-  @Test func arraysStayBelowTheirLimitAndCoverEveryRun() {
-    let submission = submission(runs: 4100) {
+  @Test func namesOfLogsAreQuoted() throws {
+    let submission = try submission(runs: 1, folder: "/a b/50% #\"x\"/slurm")
+    let line = "#SBATCH --output=\"/a b/50%% #\\\"x\\\"/slurm/"
+    #expect(submission.arrays[0].text.contains(line + "%A_%a.log\"\n"))
+    #expect(submission.collector(after: ["1"]).text.contains(line + "collect-%j.log\"\n"))
+    for folder in ["/a\nb", "/a\\b"] {
+      #expect(throws: InputError.self) { try self.submission(runs: 1, folder: folder) }
+    }
+  }
+
+  @Test func arraysStayBelowTheirLimitAndCoverEveryRun() throws {
+    let submission = try submission(runs: 4100) {
       $0.runsPerTask = 2
       $0.maximumArray = 1000
     }
@@ -219,7 +323,7 @@ import Testing
 
   @Test func scriptsAreValidShell() async throws {
     let scratch = try ScratchFolder()
-    let submission = submission(runs: 3) {
+    let submission = try submission(runs: 3) {
       $0.partition = "main"
       $0.time = "1:00:00"
       $0.memory = "2G"

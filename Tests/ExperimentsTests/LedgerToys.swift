@@ -48,7 +48,7 @@ enum Toy {
     var sum = 0
     var text = "episode,sum\n"
     var first = 1
-    if let bytes = try context.latestCheckpoint() {
+    if let bytes = try context.latestCheckpoint(passing: { _ in }) {
       var reader = StateReader(bytes)
       first = try reader.readInteger() + 1
       sum = try reader.readInteger()

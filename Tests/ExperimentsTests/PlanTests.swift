@@ -199,6 +199,84 @@ import Testing
         + "Paths are relative to the folder of \(place.path("test.yaml")).")
   }
 
+  @Test func tablesAndTracesThatAreNoneAreNamedWithTheirPlace() throws {
+    let place = try Workplace()
+    let file = place.path("test.yaml")
+    func says(_ body: String, trace: String = "small.fcd.xml") -> String {
+      sentence {
+        _ = try Plan(place.experiment(body, trace: trace), results: place.results)
+      }
+    }
+    // Also tables that no run uses.
+    #expect(
+      says("dnn: {a: none.csv}\nparameters: {algorithm: zero}\n")
+        == "\(file):4:10: dnn.a: no such file (got '\(place.path("none.csv"))'). Paths are relative "
+        + "to the folder of \(file).")
+    #expect(
+      says("dnn: {a: .}\nparameters: {algorithm: zero}\n").hasPrefix(
+        "\(file):4:10: dnn.a: is no table of a DNN: "))
+    let bad = try place.write("bad.csv", "a,b\n")
+    #expect(
+      says("dnn: {a: bad.csv}\nparameters: {algorithm: zero}\n").hasPrefix(
+        "\(file):4:10: dnn.a: is no table of a DNN: \(bad):1: a: is not a known column"))
+    #expect(
+      says("parameters: {algorithm: zero, dnnTypes: [alexnt]}\n")
+        == "\(file):4:41: parameters.dnnTypes: is not a known DNN (got 'alexnt'). Did you mean "
+        + "'alexnet'?")
+    #expect(
+      says("grid: {product: {algorithm: [zero], dnnTypes: [[alexnet], [no/t.csv]]}}\n")
+        == "\(file):4:59: grid.product.dnnTypes[2]: no such DNN table (got 'no/t.csv'). A path is "
+        + "taken from the experiment file's folder (\(place.folder)).")
+    #expect(
+      says("parameters: {algorithm: zero, dnnTypes: [./bad.csv]}\n").hasPrefix(
+        "\(file):4:41: parameters.dnnTypes: is no table of a DNN: "))
+    #expect(
+      says("parameters: {algorithm: zero}\n", trace: ".").hasPrefix(
+        "\(file):3:8: trace: cannot be imported: "))
+    #expect(
+      says("parameters: {algorithm: zero}\n", trace: "bad.csv").hasPrefix(
+        "\(file):3:8: trace: cannot be imported: \(bad): is a table (CSV)"))
+    try place.write("cut.xml", String(Workplace.trace.prefix(500)))
+    #expect(
+      says("parameters: {algorithm: zero}\n", trace: "cut.xml").hasPrefix(
+        "\(file):3:8: trace: cannot be imported: \(place.path("cut.xml")):"))
+  }
+
+  @Test func whatRunsWouldRefuseIsFoundBeforeTheyAreRun() throws {
+    let place = try Workplace()
+    let file = place.path("test.yaml")
+    try place.write("small.fcd.xml", Workplace.trace)
+    func says(_ body: String) throws -> String {
+      try place.write(
+        "test.yaml", "experiment: test\nmodel: single-rsu\ntrace: small.fcd.xml\n" + body)
+      return sentence {
+        let experiment = try Experiment(path: file)
+        try Plan(experiment, results: place.results).tryOut(experiment, results: place.results)
+      }
+    }
+    let scene = "slots: 2, serviceVehicles: 1"
+    let grid = "grid: {product: {algorithm: [greedy, genetic, exact]}, seeds: 2}\n"
+    #expect(try says("parameters: {\(scene), clients: 1}\n\(grid)") == "no error")
+    #expect(
+      try says("parameters: {\(scene), clients: 1, clientCapacity: [6, 4]}\n\(grid)")
+        == "\(file):4:72: parameters.clientCapacity: the lowest capacity is above the highest, in "
+        + "the run 'algorithm=greedy seed=1' (got '[6, 4]'). Give [lowest, highest].")
+    #expect(
+      try says("parameters: {\(scene), clients: 1, windowVehicles: 1}\n\(grid)").hasPrefix(
+        "\(file):4:72: parameters.windowVehicles: is less than clients + serviceVehicles, 2, in the "
+          + "run 'algorithm=greedy seed=1' (got '1')."))
+    #expect(
+      try says("parameters: {\(scene), clients: 1, population: 9, elites: 9}\n\(grid)")
+        == "\(file):4:79: parameters.elites: must be less than the population, 9, in the run "
+        + "'algorithm=genetic seed=1' (got '9').")
+    #expect(
+      try says("parameters: {\(scene)}\ngrid: {product: {algorithm: [greedy], clients: [1, 7]}}\n")
+        .hasPrefix("\(file):5:52: grid.product.clients[2]: "))
+    #expect(
+      try says("parameters: {algorithm: greedy, clients: 1, slots: 500}\n").hasPrefix(
+        "\(file):4:52: parameters.slots: "))
+  }
+
   @Test func severalTracesAreADimension() throws {
     let place = try Workplace()
     try place.write("big.fcd.xml", Workplace.trace.replacingOccurrences(of: "\"5\"", with: "\"6\""))

@@ -24,7 +24,9 @@ struct ToyEnvironment: Environment {
     }
     static var tables: [EpisodeTable<Metrics>] {
       [
-        EpisodeTable(file: "backlogs.csv", columns: ["queue", "backlog_gflop"]) { metrics in
+        EpisodeTable(
+          file: "backlogs.csv", columns: ["queue", "backlog_gflop"], textColumns: ["queue"]
+        ) { metrics in
           ["client:1", "rsu:vgg16"].enumerated().map { i, queue in
             [.text(queue), .number(Statistics.mean(metrics.delays) * Double(i + 1))]
           }

@@ -72,6 +72,7 @@ final class MemoryContext: RunContext {
   let folder: String
   var checkpoints: [[UInt8]] = []
   var reports: [RunProgress] = []
+  var instructionSet: String?
   /// Stops at the end of this many episodes.
   var stopAfter = Int.max
 
@@ -80,7 +81,11 @@ final class MemoryContext: RunContext {
     if let checkpoint { checkpoints = [checkpoint] }
   }
 
-  func latestCheckpoint() throws -> [UInt8]? { checkpoints.last }
+  func latestCheckpoint(passing check: ([UInt8]) throws -> Void) throws -> [UInt8]? {
+    if let last = checkpoints.last { try check(last) }
+    return checkpoints.last
+  }
+  func note(instructionSet: String) { self.instructionSet = instructionSet }
   func saveCheckpoint(_ bytes: [UInt8]) throws { checkpoints.append(bytes) }
   func report(_ progress: RunProgress) throws { reports.append(progress) }
   var shouldStop: Bool { reports.count >= stopAfter }

@@ -1,3 +1,4 @@
+import Glibc
 import Support
 import Testing
 
@@ -21,12 +22,46 @@ import Testing
 
   @Test func failedWriteNamesThePathAndLeavesNothing() throws {
     try withFolder { (folder: String) throws in
-      #expect(throws: InputError.self) {
+      let error = #expect(throws: InputError.self) {
         try Files.writeAtomically("x", to: folder + "/missing/x")
       }
-      // The target is a folder: rename fails after the temporary file was written.
+      #expect(error?.file == folder + "/missing/x")
       #expect(throws: InputError.self) { try Files.writeAtomically("x", to: folder + "/a") }
       #expect(try Files.list(folder) == ["a"])
+    }
+  }
+
+  @Test func linksStayAndTheirTargetsAreReplaced() throws {
+    try withFolder { (folder: String) throws in
+      try Files.writeAtomically("one", to: folder + "/a/x")
+      try #require(symlink("a/x", folder + "/relative") == 0)
+      try #require(symlink(folder + "/relative", folder + "/absolute") == 0)
+      try #require(symlink("a/new", folder + "/dangling") == 0)
+      try Files.writeAtomically("two", to: folder + "/absolute")
+      try Files.writeAtomically("three", to: folder + "/dangling")
+      #expect(try Files.readText(folder + "/a/x") == "two")
+      #expect(try Files.readText(folder + "/a/new") == "three")
+      #expect(try Files.destination(of: folder + "/absolute") == folder + "/a/x")
+      #expect(try Files.list(folder) == ["a", "absolute", "dangling", "relative"])
+      #expect(try Files.list(folder + "/a") == ["b", "new", "x"])
+    }
+  }
+
+  @Test func onlyRegularFilesAreReplaced() throws {
+    try withFolder { (folder: String) throws in
+      try #require(mkfifo(folder + "/pipe", 0o600) == 0)
+      try #require(symlink("pipe", folder + "/link") == 0)
+      try #require(symlink("loop", folder + "/loop") == 0)
+      for name in ["pipe", "link", "loop", "a"] {
+        let path = "\(folder)/\(name)"
+        let error = #expect(throws: InputError.self) { try Files.writeAtomically("x", to: path) }
+        #expect(error?.file == path)
+      }
+      var status = stat()
+      #expect(lstat(folder + "/pipe", &status) == 0 && status.st_mode & S_IFMT == S_IFIFO)
+      #expect(try Files.list(folder) == ["a", "link", "loop", "pipe"])
+      #expect(throws: InputError.self) { try Files.refuseSpecialFile(folder + "/link") }
+      try Files.refuseSpecialFile(folder + "/a")
     }
   }
 

@@ -23,11 +23,25 @@ public struct RunProgress: Sendable, Equatable {
   public var episodes: Int
   /// What the run is doing, in a word or two, e.g. `training`.
   public var stage: String
+  /// Kind of the episode that was done last; nil when it is not known.
+  public var lastEpisode: EpisodeKind?
 
-  public init(episode: Int, episodes: Int, stage: String) {
+  /// What an episode did to the policy, and so what it costs.
+  public enum EpisodeKind: Sendable, Equatable {
+    /// It trained the policy.
+    case training
+    /// A training episode without a gradient step: the learner was only gathering experience.
+    case warmUp
+    case evaluation
+  }
+
+  public init(
+    episode: Int, episodes: Int, stage: String, lastEpisode: EpisodeKind? = nil
+  ) {
     self.episode = episode
     self.episodes = episodes
     self.stage = stage
+    self.lastEpisode = lastEpisode
   }
 }
 
@@ -35,8 +49,13 @@ public struct RunProgress: Sendable, Equatable {
 public protocol RunContext {
   /// Folder that the run writes its result files into; not yet published.
   var folder: String { get }
-  /// The newest checkpoint that verifies, or nil to start anew.
-  func latestCheckpoint() throws -> [UInt8]?
+  /// The newest checkpoint that verifies and can be used, or nil to start anew.
+  ///
+  /// - Parameter check: throws an `InputError` about a checkpoint that cannot be used, so that the one before is
+  ///   tried.
+  func latestCheckpoint(passing check: ([UInt8]) throws -> Void) throws -> [UInt8]?
+  /// Takes down which instruction set the run trains with: its results hold for that one alone.
+  func note(instructionSet: String)
   /// Keeps a checkpoint safely; the one before stays until this one is whole.
   func saveCheckpoint(_ bytes: [UInt8]) throws
   /// Tells how far the run is; cheap enough to call after every episode.

@@ -1,4 +1,5 @@
 internal import Algorithms
+internal import Neural
 internal import Simulation
 internal import Support
 internal import Trace
@@ -65,17 +66,33 @@ struct RunExecution {
     let environment = try Model(
       parameters: parameters,
       sources: ScenarioSources(trace: trace, profiles: profiles, seed: seed))
-    let agent = try algorithm.make(environment, parameters, seed, document.trainingEpisodes)
-    return try carryOut(document, environment, agent)
+    var checkpoint = try context.latestCheckpoint { bytes in
+      let head = try CheckpointHead(bytes, id: run.specification.id)
+      if let name = head.instructionSet { try InstructionSet.check(ofCheckpoint: name) }
+    }
+    // A run keeps the set that it was begun with: results are equal bit by bit only within one.
+    var instructionSet: String?
+    if document.isLearner {
+      instructionSet =
+        try checkpoint.flatMap { try CheckpointHead($0, id: run.specification.id).instructionSet }
+        ?? Kernels.selected().name
+    }
+    let agent = try InstructionSet.with(instructionSet) {
+      try algorithm.make(environment, parameters, seed, document.trainingEpisodes)
+    }
+    if let instructionSet { context.note(instructionSet: instructionSet) }
+    return try carryOut(
+      document, environment, agent, from: &checkpoint, instructionSet: instructionSet)
   }
 
+  /// - Parameter checkpoint: nil afterwards: it may be large, and is not needed once it has been read.
   private func carryOut<Model: Environment, Learner: Agent<Model>>(
-    _ document: RunDocument, _ environment: Model, _ agent: Learner
+    _ document: RunDocument, _ environment: Model, _ agent: Learner,
+    from checkpoint: inout [UInt8]?, instructionSet: String?
   ) throws -> RunEnd {
     var session = RunSession(document: document, environment: environment, agent: agent)
-    if let checkpoint = try context.latestCheckpoint() {
-      try session.restore(checkpoint, id: run.specification.id)
-    }
+    let head = CheckpointHead(id: run.specification.id, instructionSet: instructionSet)
+    if let bytes = checkpoint.take() { try session.restore(bytes, id: head.id) }
     var sinceCheckpoint = 0
     // Episodes of a large scenario take seconds each: a minute is what a kill may cost at most.
     var lastCheckpoint = ContinuousClock.now
@@ -88,7 +105,7 @@ struct RunExecution {
       let isDue =
         sinceCheckpoint >= run.checkpointEvery || lastCheckpoint.duration(to: .now) > .seconds(60)
       if stops || isDue {
-        try context.saveCheckpoint(session.checkpoint(id: run.specification.id))
+        try context.saveCheckpoint(session.checkpoint(head))
         sinceCheckpoint = 0
         lastCheckpoint = .now
       }
@@ -162,6 +179,7 @@ struct RunSession<Model: Environment, Learner: Agent<Model>> {
   var evaluated = 0
   /// Gradient steps taken so far.
   var gradientSteps = 0
+  private var lastEpisode: RunProgress.EpisodeKind?
 
   init(document: RunDocument, environment: Model, agent: Learner) {
     self.document = document
@@ -183,16 +201,17 @@ struct RunSession<Model: Environment, Learner: Agent<Model>> {
   }
 
   var progress: RunProgress {
-    let checks =
-      document.evaluationEvery > 0
-      ? max(0, (document.trainingEpisodes - 1) / document.evaluationEvery) : 0
+    let schedule = RunSchedule(
+      training: document.trainingEpisodes, evaluation: document.evaluationEpisodes,
+      every: document.evaluationEvery)
     let checksDone =
       document.evaluationEvery > 0 && trained > 0
       ? (trained - 1) / document.evaluationEvery : 0
     return RunProgress(
       episode: trained + checksDone * document.evaluationEpisodes + evaluated,
-      episodes: document.trainingEpisodes + (checks + 1) * document.evaluationEpisodes,
-      stage: trained < document.trainingEpisodes ? "training" : "evaluation")
+      episodes: schedule.episodes,
+      stage: trained < document.trainingEpisodes ? "training" : "evaluation",
+      lastEpisode: lastEpisode)
   }
 
   mutating func carryOut(_ step: Step) throws {
@@ -218,7 +237,10 @@ struct RunSession<Model: Environment, Learner: Agent<Model>> {
     case .train:
       trained += 1
       evaluated = 0
-    case .check, .evaluate: evaluated += 1
+      lastEpisode = agent.statistics.loss == nil ? .warmUp : .training
+    case .check, .evaluate:
+      evaluated += 1
+      lastEpisode = .evaluation
     }
   }
 
@@ -270,13 +292,9 @@ struct RunSession<Model: Environment, Learner: Agent<Model>> {
 
   // MARK: Checkpoints
 
-  private static var checkpointVersion: Int { 2 }
-
-  func checkpoint(id: String) -> [UInt8] {
+  func checkpoint(_ head: CheckpointHead) -> [UInt8] {
     var writer = StateWriter()
-    writer.section("veclab-checkpoint")
-    writer.write(RunSession.checkpointVersion)
-    writer.write(id)
+    head.write(to: &writer)
     writer.write(trained)
     writer.write(evaluated)
     writer.write(gradientSteps)
@@ -289,13 +307,7 @@ struct RunSession<Model: Environment, Learner: Agent<Model>> {
 
   mutating func restore(_ bytes: [UInt8], id: String) throws {
     var reader = StateReader(bytes)
-    try reader.section("veclab-checkpoint")
-    guard try reader.readInteger() == RunSession.checkpointVersion, try reader.readText() == id
-    else {
-      throw InputError(
-        "is of another run or another version of the program", key: "checkpoint",
-        advice: "Remove the run's attempts and start it anew")
-    }
+    _ = try CheckpointHead(from: &reader, id: id)
     trained = try reader.readInteger()
     evaluated = try reader.readInteger()
     gradientSteps = try reader.readInteger()

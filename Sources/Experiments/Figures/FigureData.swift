@@ -20,6 +20,17 @@ struct FigureData {
   /// Whether a run is missing that would have told the names of the series.
   private var hasUnknownSeries = false
   private let metrics: Int
+  private var passed = Passed()
+
+  /// How much of the grid and of the tables each step let through, to say which one left a figure empty.
+  private struct Passed {
+    var points = 0
+    var runs = 0
+    var rows = 0
+    var rowsOfPhase = 0
+    var rowsOfFilter = 0
+    var cells = 0
+  }
 
   /// Collects the figure's numbers.
   ///
@@ -42,6 +53,7 @@ struct FigureData {
     for point in plan.points {
       let view = PointView(point: point, plan: plan)
       guard figure.filter.holds(view.value) else { continue }
+      passed.points += 1
       let fixedX: ParameterValue?
       if case .parameter(let key) = figure.x {
         // A series without a value of x has no place in the figure.
@@ -51,18 +63,23 @@ struct FigureData {
         fixedX = nil
       }
       if measures[point.run] == nil { measures[point.run] = .some(try table(point.run)) }
-      guard let rows = (measures[point.run] ?? nil)?.rows else {
+      guard let found = measures[point.run] ?? nil else {
         noteMissing(view, figure, x: fixedX, &seriesIndex, &xIndex)
         continue
       }
       let seed = plan.runs[point.run].specification.document["parameters"]?["seed"]
       let seedText = seed.map { ParameterValue($0).text } ?? ""
-      for row in rows {
+      passed.runs += 1
+      passed.rows += found.rowCounts.all
+      passed.rowsOfPhase += found.rowCounts.ofPhase
+      passed.rowsOfFilter += found.rowCounts.ofFilter
+      for row in found.rows {
         guard let x = fixedX ?? row.x else { continue }
         let label = view.label(figure.series, columns: row.series)
         let cell = Cell(
           series: FigureData.index(of: label, label, in: &seriesIndex, &series),
           x: FigureData.index(of: x.text, x, in: &xIndex, &xs))
+        passed.cells += 1
         guard used.insert(Member(cell: cell, run: point.run)).inserted else { continue }
         var columns = values[cell] ?? Array(repeating: [:], count: metrics)
         for (metric, value) in row.values.enumerated() where !value.isNaN {
@@ -78,6 +95,28 @@ struct FigureData {
     for (cell, sets) in pooledValues {
       pooled[cell] = free.filter { (sets[$0]?.count ?? 0) > 1 }
     }
+  }
+
+  /// Why no row of the figure has a value of a metric.
+  func causeOfEmptiness(_ figure: FigureSpecification, metric: Int) -> String {
+    let file = figure.source.file
+    if passed.points == 0 { return "'filter' leaves no point of the grid" }
+    if passed.runs == 0, hasUnknownSeries || !incomplete.isEmpty || !incompleteSeries.isEmpty {
+      return "none of its runs is done"
+    }
+    if passed.runs == 0 { return "no point of the grid has a value of '\(figure.x.name)'" }
+    if passed.rows == 0 { return "\(file) of its runs has no row" }
+    if passed.rowsOfPhase == 0, let phase = figure.phase {
+      return "\(file) of its runs has no row of the phase '\(phase.rawValue)'"
+        + (phase == .train ? ": only learners train" : "")
+    }
+    if passed.rowsOfFilter == 0 {
+      let columns = figure.columnFilter.keys.sorted().map { "'\($0)'" }.joined(separator: " and ")
+      return "no row of \(file) passes the filter of \(columns)"
+    }
+    if passed.cells == 0 { return "no row of \(file) has a value of '\(figure.x.name)'" }
+    let phase = figure.phase.map { " of the phase '\($0.rawValue)'" } ?? ""
+    return "\(file) of its runs has no value of '\(figure.y[metric])' in rows\(phase)"
   }
 
   private mutating func noteMissing(
@@ -169,6 +208,8 @@ struct RunMeasures {
     let values: [Double]
   }
   let rows: [Row]
+  /// Rows of the table, those of them in the figure's phase, and those of these that pass its filter.
+  let rowCounts: (all: Int, ofPhase: Int, ofFilter: Int)
 
   init(_ table: CSVTable, figure: FigureSpecification) throws {
     let metrics = try figure.y.map { try table.numbers($0) }
@@ -177,11 +218,13 @@ struct RunMeasures {
       let phases = try table.texts("phase")
       selected = selected.filter { phases[$0] == phase.rawValue }
     }
+    let ofPhase = selected.count
     for column in figure.columnFilter.keys.sorted() {
       let texts = try table.texts(column)
       let accepted = figure.columnFilter[column] ?? []
       selected = selected.filter { accepted.contains(texts[$0]) }
     }
+    rowCounts = (table.rows.count, ofPhase, selected.count)
     var seriesColumns: [[String]] = []
     for case .column(let name) in figure.series { seriesColumns.append(try table.texts(name)) }
     var xColumn: [String]?

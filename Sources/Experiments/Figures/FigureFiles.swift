@@ -1,4 +1,4 @@
-internal import Support
+public import Support
 
 /// Writes the figure CSVs of an experiment.
 public struct FigureFiles {
@@ -33,52 +33,90 @@ public struct FigureFiles {
     "ci95_low", "ci95_high", "verdict",
   ]
 
+  /// What `write` did.
+  public struct Outcome {
+    /// Files that were written.
+    public internal(set) var paths: [String] = []
+    /// Figures that were not written because nothing of the results belongs to them.
+    public internal(set) var empty: [InputError] = []
+    /// Runs without a whole result, which the files leave out.
+    public internal(set) var missing: [MissingRun] = []
+  }
+
+  /// A run whose result is not there, or not whole.
+  public struct MissingRun {
+    public let label: String
+    /// What is wrong with the result; nil when there is none.
+    public let damage: InputError?
+  }
+
   /// Writes `figures/<id>.csv`, with a reference `<id>-paired.csv`, with claims `<id>-claims.csv`.
   ///
   /// - Parameter allowPartial: takes the runs that are there and marks the rows that miss some; otherwise a
   ///   missing run is an error.
-  /// - Returns: paths of the files.
-  public mutating func write(allowPartial: Bool) throws -> [String] {
-    let published = try publishedRuns(allowPartial: allowPartial)
-    var paths: [String] = []
+  public mutating func write(allowPartial: Bool) throws -> Outcome {
+    var outcome = Outcome()
+    let published = try publishedRuns(allowPartial: allowPartial, missing: &outcome.missing)
     for figure in experiment.figures {
       let data = try FigureData(figure, plan: plan) { run in
         guard let id = published[run] else { return nil }
         return try RunMeasures(
           CSVTable(path: "\(store.resultFolder(id))/\(figure.source.file)"), figure: figure)
       }
+      let main = table(figure, data)
+      if let problem = FigureFiles.emptiness(figure, data, main) {
+        outcome.empty.append(problem)
+        continue
+      }
       try Files.makeFolder(folder)
       func save(_ table: CSVWriter, _ ending: String) throws {
         let path = "\(folder)/\(figure.id)\(ending).csv"
         try Files.writeAtomically(table.bytes, to: path)
-        paths.append(path)
+        outcome.paths.append(path)
       }
-      try save(table(figure, data), "")
-      if figure.reference != nil { try save(pairedTable(figure, data), "-paired") }
-      if !figure.claims.isEmpty { try save(claimTable(figure, data), "-claims") }
+      try save(main.csv, "")
+      if figure.reference != nil {
+        try save(pairedTable(figure, data), FigureSpecification.pairedEnding)
+      }
+      if !figure.claims.isEmpty {
+        try save(claimTable(figure, data), FigureSpecification.claimsEnding)
+      }
     }
-    return paths
+    return outcome
+  }
+
+  /// The error of a figure of which a metric has no row: a file without it would look whole.
+  private static func emptiness(
+    _ figure: FigureSpecification, _ data: FigureData, _ table: (csv: CSVWriter, rows: [Int])
+  ) -> InputError? {
+    guard let metric = table.rows.firstIndex(of: 0) else { return nil }
+    return figure.location.error(
+      "the figure '\(figure.id)' has no row of '\(figure.y[metric])' and was not written: "
+        + data.causeOfEmptiness(figure, metric: metric),
+      advice: "Change its 'phase', 'filter', 'source' or 'y', or take it out")
   }
 
   /// Identity of the published result of every run that has one; only results that verify count.
-  private func publishedRuns(allowPartial: Bool) throws -> [Int: String] {
+  private func publishedRuns(
+    allowPartial: Bool, missing: inout [MissingRun]
+  ) throws -> [Int: String] {
     var published: [Int: String] = [:]
-    var missing: [Int] = []
     for (index, run) in plan.runs.enumerated() {
       guard let id = store.published(run.specification) else {
-        missing.append(index)
+        missing.append(MissingRun(label: run.label, damage: nil))
         continue
       }
       do {
         try store.verify(id)
         published[index] = id
-      } catch let error as InputError {
+      } catch var error as InputError {
+        error.advice = "'veclab run \(experiment.file)' sets it aside and runs it again"
         if !allowPartial { throw error }
-        missing.append(index)
+        missing.append(MissingRun(label: run.label, damage: error))
       }
     }
     if !missing.isEmpty && !allowPartial {
-      let labels = missing.prefix(3).map { plan.runs[$0].label }.joined(separator: "; ")
+      let labels = missing.prefix(3).map(\.label).joined(separator: "; ")
       throw InputError(
         "\(missing.count) of \(plan.runs.count) runs are not done (\(labels)"
           + (missing.count > 3 ? "; …)" : ")"),
@@ -90,8 +128,12 @@ public struct FigureFiles {
 
   // MARK: Tables
 
-  mutating func table(_ figure: FigureSpecification, _ data: FigureData) -> CSVWriter {
+  /// The figure's rows, and how many there are of each metric.
+  mutating func table(
+    _ figure: FigureSpecification, _ data: FigureData
+  ) -> (csv: CSVWriter, rows: [Int]) {
     var table = CSVWriter(columns: FigureFiles.columns)
+    var rows = figure.y.map { _ in 0 }
     for (metric, name) in figure.y.enumerated() {
       for (s, series) in data.series.enumerated() {
         for (x, xValue) in data.xs.enumerated() {
@@ -99,6 +141,7 @@ public struct FigureFiles {
           let seeds = data.seeds(cell, metric: metric)
           if seeds.isEmpty && data.isComplete(cell) { continue }
           let statistics = SeedStatistics(Array(seeds.values), resampling: &resampling)
+          rows[metric] += 1
           table.append(
             [.text(figure.id), .text(series), .text(xValue.text), .text(name)] + statistics.fields
               + [
@@ -108,7 +151,7 @@ public struct FigureFiles {
         }
       }
     }
-    return table
+    return (table, rows)
   }
 
   /// Differences to the reference series, seed by seed: what the scenario does to both cancels out.

@@ -52,23 +52,28 @@ public struct CheckpointStore: Sendable {
     public let bytes: [UInt8]
     public let attempt: Int
     public let number: Int
-    /// Sentences about newer ones that did not verify.
+    /// Sentences about newer ones that did not verify or cannot be used.
     public let skipped: [String]
   }
 
-  /// The newest checkpoint of any attempt that verifies; nil to start anew.
-  public func newest() throws -> (found: Found?, skipped: [String]) {
+  /// The newest checkpoint of any attempt that verifies and can be used; nil to start anew.
+  ///
+  /// - Parameter check: throws an `InputError` about a checkpoint that cannot be used.
+  public func newest(
+    passing check: ([UInt8]) throws -> Void = { _ in }
+  ) throws -> (found: Found?, skipped: [String]) {
     var skipped: [String] = []
     for attempt in try ledger.attempts(run).reversed() {
       for number in numbers(attempt: attempt).reversed() {
         let path = path(attempt: attempt, number: number)
         do {
           let bytes = try read(path)
+          try check(bytes)
           return (
             Found(bytes: bytes, attempt: attempt, number: number, skipped: skipped), skipped
           )
         } catch let error as InputError {
-          skipped.append(error.description)
+          skipped.append(error.inFile(path).description)
         }
       }
     }

@@ -81,17 +81,35 @@ enum CrashRecord {
     if let first = bytes.first { path[0] = CChar(bitPattern: first) }
   }
 
-  /// A sentence about the crash recorded in an attempt's folder, with the end of its log; nil without one.
-  static func read(folder: String) -> String? {
+  /// How an attempt ended whose crash is recorded in its folder; nil without a record.
+  static func read(folder: String) -> AttemptEnd? {
     let file = folder + "/" + fileName
     guard Files.exists(file), let bytes = try? Files.read(file) else { return nil }
     let name = String(decoding: bytes.prefix { $0 != 32 }, as: UTF8.self)
     let sentence = "the process crashed with \(name.isEmpty ? "a signal" : name)"
-    let log = (try? Files.read(folder + "/log")) ?? []
-    let lines = String(decoding: log.suffix(20_000), as: UTF8.self).split(separator: "\n")
-    if let last = lines.last(where: { $0.contains("Fatal error") || $0.contains("rror:") }) {
-      return sentence + ": " + last.prefix(300)
+    guard let cause = cause(log: (try? Files.read(folder + "/log")) ?? []) else {
+      return AttemptEnd(.crashed, sentence)
     }
-    return sentence
+    let failures = ["failed to allocate", "allocate memory", "bad_alloc"]
+    guard failures.contains(where: { cause.contains($0) }) else {
+      return AttemptEnd(.crashed, "\(sentence): \(cause)")
+    }
+    return AttemptEnd(
+      .outOfMemory,
+      "\(sentence): \(cause); make the run smaller, start fewer workers or give them more memory")
+  }
+
+  /// The line of a log that tells why the process crashed: the first about a fatal error, else the last error.
+  ///
+  /// A backtrace that follows may show the same text again, as bytes in a dump of registers or in a line of source.
+  private static func cause(log: [UInt8]) -> String? {
+    let lines = String(decoding: log, as: UTF8.self).split(separator: "\n").filter { line in
+      // Registers and frames: a name or number, then an address.
+      !line.split(separator: " ", maxSplits: 3).prefix(3).contains { $0.hasPrefix("0x") }
+    }
+    let line =
+      lines.first { $0.contains("Fatal error") || $0.contains("bad_alloc") }
+      ?? lines.last { $0.contains("rror:") }
+    return line.map { String($0.prefix(300)) }
   }
 }

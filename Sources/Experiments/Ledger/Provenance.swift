@@ -132,6 +132,6 @@ public enum Provenance {
 }
 
 extension Provenance {
-  /// Instruction set of the training kernels on this processor: results are equal bit by bit only within one.
+  /// Instruction set that this process chooses for training: results are equal bit by bit only within one.
   public static let instructionSet = (try? Kernels.selected().name) ?? "unknown"
 }

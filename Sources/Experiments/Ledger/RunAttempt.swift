@@ -25,6 +25,8 @@ final class RunAttempt: RunContext, Sendable {
     var isSuperseded = false
     var checkpointFailures = 0
     var resumedFrom: String?
+    /// Instruction set that a learner was made with.
+    var instructionSet: String?
     var beatFailed = false
     /// Frequent checkpoints are logged once a minute.
     var nextCheckpointLine = 0.0
@@ -60,18 +62,28 @@ final class RunAttempt: RunContext, Sendable {
 
   var folder: String { attemptFolder + "/result" }
 
-  func latestCheckpoint() throws -> [UInt8]? {
+  func latestCheckpoint(passing check: ([UInt8]) throws -> Void) throws -> [UInt8]? {
     let store = CheckpointStore(ledger: ledger, run: specification.id)
-    let (found, skipped) = try store.newest()
+    let (found, skipped) = try store.newest(passing: check)
     for sentence in skipped { logger.warning("\(sentence)") }
     guard let found else {
-      logger.info("starts anew: there is no checkpoint")
+      let reason = skipped.isEmpty ? "there is no checkpoint" : "no checkpoint can be used"
+      logger.info("starts anew: \(reason)")
       return nil
     }
     let origin = "checkpoint \(found.number) of attempt \(found.attempt)"
     logger.info("goes on from \(origin)")
     pulse.withLock { $0.resumedFrom = origin }
     return found.bytes
+  }
+
+  func note(instructionSet: String) {
+    let preferred = Provenance.instructionSet
+    let reason =
+      instructionSet == preferred
+      ? "" : ": the run was begun with it (\(preferred) would be chosen here)"
+    logger.info("trains with instruction set \(instructionSet)\(reason)")
+    pulse.withLock { $0.instructionSet = instructionSet }
   }
 
   /// A checkpoint that cannot be written is reported and missed, but no reason to give the run up.
@@ -173,6 +185,7 @@ final class RunAttempt: RunContext, Sendable {
     let pulse = pulse.withLock { $0 }
     var facts = Provenance.facts(
       start: startOfDay, seconds: elapsed, cpuSeconds: processorSeconds() - processorStart)
+    if let set = pulse.instructionSet { facts["instructionSet"] = .text(set) }
     facts["attempt"] = .integer(number)
     if let progress = pulse.heartbeat.progress {
       facts["episodes"] = .integer(progress.episodes)

@@ -104,8 +104,9 @@ public struct RunLedger: Sendable {
   func endOfDead(_ run: String, attempt: Int) -> AttemptEnd {
     let folder = attemptFolder(run, attempt)
     let hasAdvanced = !CheckpointStore(ledger: self, run: run).numbers(attempt: attempt).isEmpty
-    if let crash = CrashRecord.read(folder: folder) {
-      return AttemptEnd(.crashed, crash, hasAdvanced: hasAdvanced)
+    if var crash = CrashRecord.read(folder: folder) {
+      crash.hasAdvanced = hasAdvanced
+      return crash
     }
     let owner = owner(of: run, attempt: attempt)
     if let owner, owner.memoryRanOutSince {

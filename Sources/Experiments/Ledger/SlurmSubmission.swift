@@ -41,10 +41,17 @@ public struct SlurmSubmission: Sendable {
   /// Runs that are neither done nor failed.
   let openRuns: Int
 
+  /// - Throws: `InputError` for a folder of which Slurm cannot write the name.
   public init(
     experiment: String, folder: String, program: String, workerArguments: [String],
     collectArguments: [String], openRuns: Int, options: Options
-  ) {
+  ) throws {
+    // A directive is one line, and a backslash in it turns off what stands for the job's number.
+    if folder.unicodeScalars.contains(where: { $0.value < 32 || $0 == "\\" }) {
+      throw InputError(
+        "has a backslash or control character, which Slurm does not take in the name of a log",
+        key: "--results", value: folder, advice: "Choose another folder of results")
+    }
     self.experiment = experiment
     self.folder = folder
     self.program = program
@@ -95,7 +102,7 @@ public struct SlurmSubmission: Sendable {
   private func header(job: String, log: String, lines: [String]) -> String {
     var settings =
       [
-        "--job-name=\(job)", "--output=\(folder)/\(log)", "--open-mode=append", "--requeue",
+        "--job-name=\(job)", "--output=\(logPath(log))", "--open-mode=append", "--requeue",
         "--ntasks=1", "--cpus-per-task=1", "--signal=B:USR1@60",
       ] + lines
     settings += options.partition.map { ["--partition=\($0)"] } ?? []
@@ -103,6 +110,13 @@ public struct SlurmSubmission: Sendable {
     settings += options.memory.map { ["--mem=\($0)"] } ?? []
     settings += options.extra
     return "#!/bin/bash\n" + settings.map { "#SBATCH \($0)\n" }.joined()
+  }
+
+  /// A log's path as a directive has it: in quotation marks, since a name may hold spaces and `#`, and with the
+  /// folder's own `%` told from those that stand for the job's number.
+  private func logPath(_ log: String) -> String {
+    let name = folder.replacing("%", with: "%%").replacing("\"", with: "\\\"")
+    return "\"\(name)/\(log)\""
   }
 
   /// Keeps a worker going in a task: starts it again after a crash, passes signals on, asks for another turn when

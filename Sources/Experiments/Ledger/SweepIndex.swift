@@ -9,7 +9,7 @@ public struct SweepEntry: Sendable, Equatable {
   public let kind: String
   /// Model and algorithm: the coarser class for estimates.
   public let group: String
-  /// Training and evaluation episodes together.
+  /// Training and evaluation episodes together, evaluations in the midst of training included.
   public let episodes: Int
   public let label: String
 
@@ -26,9 +26,7 @@ public struct SweepEntry: Sendable, Equatable {
     let document = planned.specification.document
     var members = document.objectValue ?? [:]
     var parameters = members["parameters"]?.objectValue ?? [:]
-    episodes = ["episodes", "evaluationEpisodes"].reduce(0) {
-      $0 + (parameters[$1]?.integerValue ?? 0)
-    }
+    episodes = RunSchedule(document).episodes
     for key in ["seed", "episodes", "evaluationEpisodes"] { parameters[key] = nil }
     members["parameters"] = .object(parameters)
     run = store.published(planned.specification) ?? planned.specification.id

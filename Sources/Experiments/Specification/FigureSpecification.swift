@@ -49,6 +49,16 @@ public struct FigureSpecification: Sendable {
   public let claims: [Claim]
   let filter: GridCondition
   let columnFilter: [String: [String]]
+  let location: SourceLocation
+
+  /// Names of the files that the figure is written to, without `.csv`.
+  var fileNames: [String] {
+    [id] + (reference == nil ? [] : [id + FigureSpecification.pairedEnding])
+      + (claims.isEmpty ? [] : [id + FigureSpecification.claimsEnding])
+  }
+
+  static let pairedEnding = "-paired"
+  static let claimsEnding = "-claims"
 }
 
 /// What a point of the grid shows to figures.
@@ -101,6 +111,16 @@ struct Labels {
     unique(views.lazy.filter { filter.holds($0.value) }.compactMap { $0.value(key)?.text })
   }
 
+  /// Algorithm of a point whose run evaluates its policy at the end only; nil when there is none.
+  func algorithmWithoutEvaluations(where filter: GridCondition) -> String? {
+    let view = views.first { view in
+      guard filter.holds(view.value) else { return false }
+      guard case .integer(let every)? = view.relevant("evaluationEvery") else { return true }
+      return every == 0
+    }
+    return view?.relevant("algorithm")?.text
+  }
+
   private func unique(_ words: some Sequence<String>) -> [String] {
     var seen = Set<String>()
     return words.filter { seen.insert($0).inserted }
@@ -119,12 +139,17 @@ extension FigureSpecification {
     _ node: YAMLNode, model: AnyModel, labels: Labels, isRecording: Bool, isStrict: Bool
   ) throws -> [FigureSpecification] {
     var figures: [FigureSpecification] = []
+    var owners: [String: String] = [:]
     for element in try node.list(of: "a list of mappings") {
       let figure = try FigureSpecification(
         element, model: model, labels: labels, isRecording: isRecording, isStrict: isStrict)
-      if figures.contains(where: { $0.id == figure.id }) {
+      for name in figure.fileNames {
+        guard let owner = owners.updateValue(figure.id, forKey: name) else { continue }
         throw element.error(
-          "has the id of an earlier figure", value: figure.id, advice: "Give it another id")
+          owner == figure.id
+            ? "has the id of an earlier figure"
+            : "writes \(name).csv, as the earlier figure '\(owner)' does", value: figure.id,
+          advice: "Give it another id")
       }
       figures.append(figure)
     }
@@ -135,6 +160,7 @@ extension FigureSpecification {
     _ node: YAMLNode, model: AnyModel, labels: Labels, isRecording: Bool, isStrict: Bool
   ) throws {
     let mapping = try node.mapping()
+    location = node.location
     try mapping.allow(FigureSpecification.keys)
     id = try mapping.required("id", "It names the figure's files").identifier()
     title = try mapping["title"]?.text() ?? id
@@ -145,18 +171,25 @@ extension FigureSpecification {
     }
     let x = try axis(mapping.required("x", "Name a parameter or a column of \(source.file)"))
     self.x = x
-    series = try mapping["series"]?.oneOrMore().map(axis) ?? [.parameter("algorithm")]
+    series =
+      try mapping["series"].map { try FigureSpecification.distinct($0, axis) }
+      ?? [.parameter("algorithm")]
     let columns = source.columns
     func column(_ node: YAMLNode) throws -> String {
       let word = try node.text()
+      if source.textColumns.contains(word) {
+        throw node.error(
+          "is a column of texts, which have no mean", value: word,
+          advice: "It can be x, in series or in filter")
+      }
       if columns.contains(word) { return word }
       throw node.error(
         "is not a column of \(source.file)", value: word,
         advice: nearestName(to: word, among: columns).map { "Did you mean '\($0)'?" }
           ?? "Its columns are \(columns.joined(separator: ", "))")
     }
-    let y = try mapping.required("y", "Name one or several columns of \(source.file)")
-      .oneOrMore().map(column)
+    let y = try FigureSpecification.distinct(
+      mapping.required("y", "Name one or several columns of \(source.file)"), column)
     self.y = y
     phase = try FigureSpecification.phase(mapping["phase"], source: source)
 
@@ -177,6 +210,14 @@ extension FigureSpecification {
     }
     self.filter = filter
     self.columnFilter = columnFilter
+    if source.file == ResultTable.evaluations,
+      let algorithm = labels.algorithmWithoutEvaluations(where: filter)
+    {
+      throw (mapping["source"] ?? node).error(
+        "is not written by runs of '\(algorithm)' as they are", value: source.file,
+        advice: "Give learners an 'evaluationEvery' above 0, and the figure a filter of algorithms "
+          + "that leaves the others out")
+    }
 
     let seriesKeys = series.compactMap { $0.parameterName }
     let known =
@@ -230,6 +271,21 @@ extension FigureSpecification {
           improvementPercent: try claim.required("improvement", "Give the published percentage")
             .number(-1e6...1e6), lowerIsBetter: better == "lower")
       } ?? []
+  }
+
+  /// One element or a list without repetitions.
+  private static func distinct<Element: Equatable>(
+    _ node: YAMLNode, _ read: (YAMLNode) throws -> Element
+  ) throws -> [Element] {
+    var elements: [Element] = []
+    for node in try node.oneOrMore() {
+      let element = try read(node)
+      if elements.contains(element) {
+        throw node.error("is listed twice", value: try node.text(), advice: "Keep one of them")
+      }
+      elements.append(element)
+    }
+    return elements
   }
 
   private static func isParameter(_ key: String, _ model: AnyModel) -> Bool {

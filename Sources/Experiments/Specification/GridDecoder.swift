@@ -22,8 +22,11 @@ struct GridDecoder {
     for group in try mapping["zip"]?.list(of: "a list of mappings") ?? [] {
       grid.dimensions.append(try dimension(zip: group))
     }
+    var variantNames: [String] = []
     if let variants = mapping["variants"] {
-      grid.dimensions.append(try dimension(variants: variants))
+      let dimension = try dimension(variants: variants)
+      variantNames = dimension.alternatives.compactMap { $0.first?.value.text }
+      grid.dimensions.append(dimension)
     }
     if let seeds = mapping["seeds"] {
       let count = try seeds.integer(1...10_000)
@@ -41,10 +44,7 @@ struct GridDecoder {
           advice: "Keep one of them")
       }
     }
-    let names = [
-      "trace": traces.map(\.name),
-      "variant": try mapping["variants"]?.mapping().entries.map(\.key) ?? [],
-    ]
+    let names = ["trace": traces.map(\.name), "variant": variantNames]
     for entry in try mapping["when"]?.list(of: "a list of mappings") ?? [] {
       grid.refinements.append(try refinement(entry, names))
     }
@@ -79,9 +79,10 @@ struct GridDecoder {
   /// The values of one key, each a setting of its own place.
   private func values(_ entry: YAMLMapping.Entry) throws -> [Setting] {
     var settings: [Setting] = []
+    var seen: Set<String> = []
     for element in try entry.value.list(of: "a list of the values it takes") {
       let setting = try model.setting(entry.key, element, at: entry.location)
-      if settings.contains(where: { $0.value.isSame(as: setting.value) }) {
+      if !seen.insert(setting.value.json.canonical).inserted {
         throw element.error(
           "is listed twice", value: setting.value.text, advice: "Keep one of them")
       }

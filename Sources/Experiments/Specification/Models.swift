@@ -12,6 +12,9 @@ public struct AlgorithmDescription: Sendable {
   let settle: ParameterRule
 }
 
+/// Makes the agent of an algorithm and throws it away.
+typealias AgentTrial = (_ algorithm: String, ParameterValues) throws -> Void
+
 /// A model with its algorithms, its types erased: the rest of this module knows models only as this.
 public struct AnyModel: Sendable {
   public let name: String
@@ -21,6 +24,8 @@ public struct AnyModel: Sendable {
   /// Files that a run writes, with their columns, the tables of `record` included.
   public let tables: [ResultTable]
   public let profileNames: @Sendable (ParameterValues) -> [String]
+  /// Makes an environment; the result makes an algorithm's agent for it. Both are thrown away.
+  let tryOut: @Sendable (ParameterValues, ScenarioSources) throws -> AgentTrial
   let execute: @Sendable (RunExecution) throws -> RunEnd
   let evaluate: @Sendable (PolicyEvaluation) throws -> Void
 
@@ -35,6 +40,13 @@ public struct AnyModel: Sendable {
     }
     tables = ResultTable.all(of: Model.self)
     profileNames = { Model.profileNames($0) }
+    tryOut = { parameters, sources in
+      let environment = try Model(parameters: parameters, sources: sources)
+      return { name, parameters in
+        _ = try Algorithm.named(name, among: algorithms)
+          .make(environment, parameters, sources.seed, 0)
+      }
+    }
     execute = { execution in
       try execution.run(Model.self, Algorithm.named(execution.algorithmName, among: algorithms))
     }
@@ -93,23 +105,36 @@ public enum Models {
 public struct ResultTable: Sendable, Equatable {
   public let file: String
   public let columns: [String]
+  /// Columns that hold texts; all others hold numbers.
+  public let textColumns: Set<String>
   /// Whether it is written only when the experiment records.
   public let isRecorded: Bool
+
+  /// The table that only learners with `evaluationEvery` write.
+  static let evaluations = "evaluations.csv"
 
   static func all<Model: Environment>(of model: Model.Type) -> [ResultTable] {
     let measures = Model.Metrics.columns
     var tables = [
       ResultTable(
-        file: "episodes.csv", columns: RunRecord.episodeColumns(measures), isRecorded: false),
+        file: "episodes.csv", columns: RunRecord.episodeColumns(measures), textColumns: ["phase"],
+        isRecorded: false),
       ResultTable(
-        file: "evaluations.csv", columns: RunRecord.evaluationColumns(measures), isRecorded: false),
-      ResultTable(file: "timing.csv", columns: RunRecord.timingColumns, isRecorded: false),
+        file: ResultTable.evaluations, columns: RunRecord.evaluationColumns(measures),
+        textColumns: ["phase"], isRecorded: false),
+      ResultTable(
+        file: "timing.csv", columns: RunRecord.timingColumns, textColumns: ["phase"],
+        isRecorded: false),
     ]
     tables += Model.Metrics.tables.map {
       ResultTable(
-        file: $0.file, columns: RunRecord.tableColumns($0.columns), isRecorded: false)
+        file: $0.file, columns: RunRecord.tableColumns($0.columns),
+        textColumns: $0.textColumns.union(["phase"]), isRecorded: false)
     }
     return tables
-      + Model.logs.map { ResultTable(file: $0.file, columns: $0.columns, isRecorded: true) }
+      + Model.logs.map {
+        ResultTable(
+          file: $0.file, columns: $0.columns, textColumns: $0.textColumns, isRecorded: true)
+      }
   }
 }

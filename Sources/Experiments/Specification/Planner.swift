@@ -67,7 +67,7 @@ extension Plan {
     let folder = results + "/" + experiment.name
     let points = try Plan.select(experiment, filters)
     let record = Experiment.recordWords.filter(Set(experiment.record + record).contains)
-    var inputs = PlanInputs(experiment: experiment, folder: folder)
+    var inputs = try PlanInputs(experiment: experiment, folder: folder)
     var runs: [PlannedRun] = []
     var indices: [String: Int] = [:]
     var planned: [PlanPoint] = []
@@ -81,7 +81,10 @@ extension Plan {
       let values = try Plan.parameters(
         of: algorithm, model, given: given, otherwise: experiment.location)
       let trace = try inputs.trace(given("trace")?.value.text)
-      let profiles = try inputs.profiles(model.profileNames(values))
+      let profiles = try inputs.profiles(model.profileNames(values)) { name in
+        model.schema(of: algorithm).lazy.compactMap { given($0.key) }
+          .first { $0.value.names(name) }
+      }
       let document = JSONValue.object([
         "format": .integer(1),
         "model": .text(model.name),
@@ -195,35 +198,67 @@ private struct PlanInputs {
   var traces: [String: (path: String, digest: String)] = [:]
   var tables: [String: (path: String, digest: String)] = [:]
 
-  init(experiment: Experiment, folder: String) {
+  /// Reads every table of the file's `dnn` map, those that no run uses too.
+  init(experiment: Experiment, folder: String) throws {
     self.experiment = experiment
     self.folder = folder
+    for (name, source) in experiment.dnnFiles.sorted(by: { $0.key < $1.key }) {
+      try PlanInputs.checkExists(source, experiment)
+      do {
+        _ = try loadProfile(name: name, path: source.path)
+      } catch let error as InputError {
+        throw source.location.wrapping(error, "is no table of a DNN", value: source.path)
+      }
+    }
+  }
+
+  private static func checkExists(
+    _ source: Experiment.TraceSource, _ experiment: Experiment
+  ) throws {
+    if Files.exists(source.path) { return }
+    throw source.location.error(
+      "no such file", value: source.path,
+      advice: "Paths are relative to the folder of \(experiment.file)")
   }
 
   mutating func trace(_ name: String?) throws -> (path: String, digest: String) {
     // Without a dimension `trace` there is exactly one.
     let source = experiment.traces.first { $0.name == name } ?? experiment.traces[0]
     if let known = traces[source.path] { return known }
-    guard Files.exists(source.path) else {
-      throw source.location.error(
-        "no such file", value: source.path,
-        advice: "Paths are relative to the folder of \(experiment.file)")
+    try PlanInputs.checkExists(source, experiment)
+    do {
+      let found = try importedTrace(source.path, experimentFolder: folder)
+      traces[source.path] = found
+      return found
+    } catch let error as InputError {
+      throw source.location.wrapping(error, "cannot be imported", value: source.path)
     }
-    let found = try importedTrace(source.path, experimentFolder: folder)
-    traces[source.path] = found
-    return found
   }
 
-  mutating func profiles(_ names: [String]) throws -> [String: (path: String, digest: String)] {
+  /// - Parameter setting: what gave the name of a table; nil for a default.
+  mutating func profiles(
+    _ names: [String], setting: (String) -> Setting?
+  ) throws -> [String: (path: String, digest: String)] {
     var result: [String: (path: String, digest: String)] = [:]
-    for name in names { result[name] = try table(name) }
+    for name in names { result[name] = try table(name, setting: setting) }
     return result
   }
 
-  private mutating func table(_ name: String) throws -> (path: String, digest: String) {
+  private mutating func table(
+    _ name: String, setting: (String) -> Setting?
+  ) throws -> (path: String, digest: String) {
     if let known = tables[name] { return known }
-    let source = try locate(name)
-    let digest = try loadProfile(name: name, path: source).digest
+    let source: String
+    let digest: String
+    do {
+      source = try locate(name)
+      digest = try loadProfile(name: name, path: source).digest
+    } catch let error as InputError {
+      guard let location = setting(name)?.location else { throw error.inFile(experiment.file) }
+      throw error.file == nil
+        ? location.locating(error)
+        : location.wrapping(error, "is no table of a DNN", value: name)
+    }
     let bytes = try Files.read(source, limit: 1 << 20)
     let path = "dnn/\(SHA256Digest.hex(of: bytes).prefix(16)).csv"
     if !Files.exists("\(folder)/\(path)") {
@@ -236,16 +271,27 @@ private struct PlanInputs {
 
   /// A table by the file's `dnn` map, else as `DNNProfile.locate` finds it.
   private func locate(_ name: String) throws -> String {
-    guard let own = experiment.dnnFiles[name] else {
-      do {
-        return try DNNProfile.locate(name, relativeTo: Files.folder(of: experiment.file))
-      } catch let error as InputError {
-        throw error.inFile(experiment.file)
-      }
-    }
-    if Files.exists(own.path) { return own.path }
-    throw own.location.error(
-      "no such file", value: own.path,
-      advice: "Paths are relative to the folder of \(experiment.file)")
+    try experiment.dnnFiles[name]?.path
+      ?? DNNProfile.locate(name, relativeTo: Files.folder(of: experiment.file))
+  }
+}
+
+extension ParameterValue {
+  /// Whether it is a word or a list with that word.
+  fileprivate func names(_ word: String) -> Bool {
+    if case .list(let elements) = self { return elements.contains { $0.names(word) } }
+    return text == word
+  }
+}
+
+extension SourceLocation {
+  /// The error of another file that this place names, put in this place.
+  func wrapping(_ error: InputError, _ problem: String, value: String) -> InputError {
+    var inner = error
+    inner.advice = nil
+    var result = self.error(
+      "\(problem): \(inner.description.dropLast())", value: value, advice: error.advice)
+    result.systemCode = error.systemCode
+    return result
   }
 }

@@ -15,7 +15,8 @@ public enum RunParameters {
   /// Known to learners only.
   public static let learners: [Parameter] = [
     Parameter(
-      "episodes", .integer(1...10_000_000), default: .integer(1000), source: "P1, section VI",
+      "episodes", .integer(1...10_000_000), default: .integer(1000),
+      source: "P1 section 8.1; ours for P2",
       "Number of training episodes."),
     Parameter(
       "evaluationEvery", .integer(0...10_000_000), default: .integer(0), unit: "episodes",
@@ -29,4 +30,29 @@ public enum RunParameters {
     source: "ours", "Episodes between two checkpoints.")
 
   static func schema(isLearner: Bool) -> [Parameter] { isLearner ? all + learners : all }
+}
+
+/// Numbers of episodes of a run, from its document.
+struct RunSchedule {
+  let trainingEpisodes: Int
+  /// Episodes of all evaluations together, those in the midst of training included.
+  let evaluationEpisodes: Int
+
+  var episodes: Int { trainingEpisodes + evaluationEpisodes }
+
+  init(_ document: JSONValue) {
+    func number(_ key: String) -> Int { document["parameters"]?[key]?.integerValue ?? 0 }
+    self.init(
+      training: number("episodes"), evaluation: number("evaluationEpisodes"),
+      every: number("evaluationEvery"))
+  }
+
+  /// - Parameters:
+  ///   - evaluation: episodes of one evaluation.
+  ///   - every: training episodes between two evaluations; 0: only at the end.
+  init(training: Int, evaluation: Int, every: Int) {
+    trainingEpisodes = training
+    let checks = every > 0 ? max(0, (training - 1) / every) : 0
+    evaluationEpisodes = (checks + 1) * evaluation
+  }
 }

@@ -6,7 +6,8 @@ internal import TraceImport
 
 /// Reads a DNN table under the name that a run calls it by.
 func loadProfile(name: String, path: String) throws -> DNNProfile {
-  try DNNProfile(name: name, table: CSVTable(path: path))
+  try Files.refuseSpecialFile(path)
+  return try DNNProfile(name: name, table: CSVTable(path: path))
 }
 
 /// The imported form of a trace: the file itself when it is one, else `traces/<digest>.trace`, made once.
@@ -16,6 +17,8 @@ func loadProfile(name: String, path: String) throws -> DNNProfile {
 func importedTrace(
   _ path: String, experimentFolder: String
 ) throws -> (path: String, digest: String) {
+  // It is read twice, which a pipe cannot be.
+  try Files.refuseSpecialFile(path)
   if try isTraceFile(path) {
     let absolute = path.hasPrefix("/") ? path : Files.workingFolder + "/" + path
     return (absolute, try TraceFile(path: path).digest)

@@ -43,6 +43,7 @@ struct YAMLNode {
   static let maximumDepth = 32
 
   init(path: String) throws {
+    try Files.refuseSpecialFile(path)
     let bytes = try Files.read(path, limit: YAMLNode.maximumBytes)
     guard let text = String(validating: bytes, as: UTF8.self) else {
       throw InputError("is not UTF-8 text", file: path, advice: "Save it as UTF-8")
@@ -57,6 +58,9 @@ struct YAMLNode {
         "is larger than \(YAMLNode.maximumBytes) bytes", file: file,
         advice: "An experiment file holds a description, no data")
     }
+    // A byte-order mark says only that this is UTF-8.
+    let hasMark = text.unicodeScalars.first == "\u{FEFF}"
+    let text = hasMark ? String(text.unicodeScalars.dropFirst()) : text
     try YAMLNode.refuseBombs(text, file: file)
     let root: Node?
     do {
@@ -229,13 +233,14 @@ struct YAMLNode {
       throw wrongType("a mapping (lines of 'key: value')")
     }
     var entries: [YAMLMapping.Entry] = []
+    var seen: Set<String> = []
     for (keyNode, valueNode) in mapping {
       guard let key = keyNode.scalar?.string, !key.isEmpty else {
         throw child(keyNode, key: location.key).error("has a key that is not a word")
       }
       let path = location.key.isEmpty ? key : "\(location.key).\(key)"
       let keyLocation = child(keyNode, key: path).location
-      if entries.contains(where: { $0.key == key }) {
+      guard seen.insert(key).inserted else {
         throw keyLocation.error("is given twice", advice: "Keep one of them")
       }
       entries.append(
@@ -266,19 +271,30 @@ struct YAMLNode {
 
   /// Text as it stands in the file, whatever it looks like.
   func text() throws -> String {
-    guard let scalar = node.scalar, !scalar.string.isEmpty else { throw wrongType("a text") }
+    guard let scalar = node.scalar else { throw wrongType("a text") }
+    if scalar.string.isEmpty {
+      throw scalar.style == .plain ? wrongType("a text") : error("must not be empty")
+    }
     return scalar.string
   }
 
+  /// What to do about the quotation marks of a number or flag.
+  private var adviceAboutQuotes: String? {
+    guard let scalar = node.scalar, scalar.style != .plain else { return nil }
+    return Parameter.adviceAboutQuotes(scalar.string)
+  }
+
   func flag() throws -> Bool {
-    guard case .flag(let value) = try value() else { throw wrongType("true or false") }
+    guard case .flag(let value) = try value() else {
+      throw wrongType("true or false", advice: adviceAboutQuotes)
+    }
     return value
   }
 
   func integer(_ range: ClosedRange<Int>) throws -> Int {
     let kind = Parameter.Kind.integer(range)
     guard case .integer(let value) = kind.accept(try value()) else {
-      throw wrongType(kind.description)
+      throw wrongType(kind.description, advice: adviceAboutQuotes)
     }
     return value
   }
@@ -286,7 +302,7 @@ struct YAMLNode {
   func number(_ range: ClosedRange<Double>) throws -> Double {
     let kind = Parameter.Kind.number(range)
     guard case .number(let value) = kind.accept(try value()) else {
-      throw wrongType(kind.description)
+      throw wrongType(kind.description, advice: adviceAboutQuotes)
     }
     return value
   }
@@ -469,7 +485,9 @@ extension ParameterValue {
     }
     if !hasPoint && exponent.isEmpty {
       guard let value = Int(text) else {
-        throw failure("is too large a whole number", "Write 1e20")
+        throw failure(
+          "is too large a whole number",
+          "Whole numbers go up to \(Int.max); where any number will do, write 1e20")
       }
       return .integer(value)
     }

@@ -100,7 +100,8 @@ extension RoadRSUEnvironment {
         "distance_m", "fading", "rate_bps", "cut", "local_gflop", "remote_gflop", "cut_bits",
         "f_vehicle_hz", "f_rsu_hz", "queue_wait_s", "local_s", "transmit_s", "remote_s", "delay_s",
         "battery", "alpha", "vehicle_j", "transmit_j", "rsu_j", "energy_j", "missed", "cost",
-      ]
+      ],
+      textColumns: ["vehicle", "dnn"]
     ) { outcome, episode, writer in
       let situation = outcome.situation
       let costs = outcome.costs

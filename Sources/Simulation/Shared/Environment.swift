@@ -30,14 +30,18 @@ public struct EpisodeTable<Metrics>: Sendable {
   public let file: String
   /// Columns after `episode` and `phase`, which the run puts in front.
   public let columns: [String]
+  /// Columns that hold texts; all others hold numbers.
+  public let textColumns: Set<String>
   /// The rows of one episode.
   public let rows: @Sendable (Metrics) -> [[CSVField]]
 
   public init(
-    file: String, columns: [String], rows: @escaping @Sendable (Metrics) -> [[CSVField]]
+    file: String, columns: [String], textColumns: Set<String> = [],
+    rows: @escaping @Sendable (Metrics) -> [[CSVField]]
   ) {
     self.file = file
     self.columns = columns
+    self.textColumns = textColumns
     self.rows = rows
   }
 }
@@ -47,15 +51,18 @@ public struct OutcomeLog<Outcome>: Sendable {
   /// File name, e.g. `slots.csv`.
   public let file: String
   public let columns: [String]
+  /// Columns that hold texts; all others hold numbers.
+  public let textColumns: Set<String>
   /// Appends the rows of one outcome of one episode.
   public let append: @Sendable (_ outcome: Outcome, _ episode: Int, inout CSVWriter) -> Void
 
   public init(
-    file: String, columns: [String],
+    file: String, columns: [String], textColumns: Set<String> = [],
     append: @escaping @Sendable (Outcome, Int, inout CSVWriter) -> Void
   ) {
     self.file = file
     self.columns = columns
+    self.textColumns = textColumns
     self.append = append
   }
 }

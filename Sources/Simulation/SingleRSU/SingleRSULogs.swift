@@ -14,6 +14,7 @@ extension SingleRSUEnvironment {
       "local_backlog_gflop", "edge_backlog_gflop", "local_delay_s", "transmit_delay_s",
       "edge_delay_s", "delay_s", "objective", "reward",
     ],
+    textColumns: ["vehicle", "dnn"],
     append: { outcome, episode, writer in
       let situation = outcome.situation
       let scenario = situation.scenario
@@ -39,6 +40,7 @@ extension SingleRSUEnvironment {
       "episode", "slot", "queue", "capacity_gflops", "users", "backlog_gflop", "arrivals_gflop",
       "backlog_after_gflop",
     ],
+    textColumns: ["queue"],
     append: { outcome, episode, writer in
       for (i, queue) in outcome.queues.enumerated() {
         writer.append([

@@ -14,6 +14,7 @@ public struct SingleRSUMetrics: EpisodeMetrics {
   public static let tables: [EpisodeTable<SingleRSUMetrics>] = [
     EpisodeTable(
       file: "backlogs.csv", columns: ["queue", "vehicle", "mean_backlog_gflop"],
+      textColumns: ["queue", "vehicle"],
       rows: { metrics in
         guard let situation = metrics.situation else { return [] }
         let scenario = situation.scenario
