@@ -7,12 +7,11 @@ import Testing
 
 /// A small run of a learner of model 1 on a made-up road, and evaluations of its policy.
 private struct TrainedRun {
-  static let clients = 3
   let place: Workplace
   let id: String
   var folder: String { "\(place.results)/test/runs/\(id)" }
 
-  /// Vehicles that stand beside a road, two that drive, and one that is there for the last steps only.
+  /// Six vehicles that stand along a road and two that drive.
   static func trace(steps: Int) -> String {
     var text = "<fcd-export>\n"
     for step in 0..<steps {
