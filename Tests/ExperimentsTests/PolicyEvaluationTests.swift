@@ -7,12 +7,11 @@ import Testing
 
 /// A small run of a learner of model 1 on a made-up road, and evaluations of its policy.
 private struct TrainedRun {
-  static let clients = 3
   let place: Workplace
   let id: String
   var folder: String { "\(place.results)/test/runs/\(id)" }
 
-  /// Vehicles that stand beside a road, two that drive, and one that is there for the last steps only.
+  /// Six vehicles that stand along a road and two that drive.
   static func trace(steps: Int) -> String {
     var text = "<fcd-export>\n"
     for step in 0..<steps {
@@ -41,7 +40,21 @@ private struct TrainedRun {
       """
     let plan = try Plan(
       Experiment(path: place.write("test.yaml", text)), results: place.results)
-    id = plan.runs[0].specification.id
+    id = try TrainedRun.execute(plan, in: place)
+  }
+
+  /// A run of the road model on the shipped road.
+  init(road algorithm: String) throws {
+    place = try Workplace()
+    let entry = RegistryTests.Entry(model: "road-rsu", algorithm: algorithm)
+    id = try TrainedRun.execute(RegistryTests.plan(entry, in: place), in: place)
+    let traces = Files.folder(of: ShippedExperimentTests.folder) + "/Traces"
+    try Files.writeAtomically(
+      Files.read(traces + "/two-way-road.fcd.xml.gz"), to: place.path("road.fcd.xml"))
+  }
+
+  private static func execute(_ plan: Plan, in place: Workplace) throws -> String {
+    let id = plan.runs[0].specification.id
     let result = "\(place.results)/test/runs/\(id)/result"
     try Files.makeFolder(result)
     _ = try executeRun(
@@ -49,6 +62,7 @@ private struct TrainedRun {
       context: MemoryContext(folder: result))
     let manifest = try Manifest(specification: plan.runs[0].specification, folder: result)
     try Files.writeAtomically(manifest.text, to: "\(result)/\(Manifest.fileName)")
+    return id
   }
 
   func evaluate(
@@ -62,8 +76,10 @@ private struct TrainedRun {
 
   /// The error of an evaluation that leaves nothing behind.
   func error(_ settings: [String] = [], trace: String = "road.fcd.xml") throws -> InputError {
-    let error = #expect(throws: InputError.self) { try evaluate(settings, trace: trace) }
-    #expect(!Files.exists(place.path("out")) && !Files.exists(place.path("out.partial")))
+    let error = #expect(throws: InputError.self) {
+      try evaluate(settings, trace: trace, to: "wrong")
+    }
+    #expect(!Files.exists(place.path("wrong")) && !Files.exists(place.path("wrong.partial")))
     return try #require(error)
   }
 
@@ -265,5 +281,13 @@ private struct TrainedRun {
     let error = try own.error(["clients=2"])
     #expect(error.problem.hasPrefix("the policy is of another shape"))
     #expect(error.advice?.contains("shared: true") == true)
+  }
+
+  @Test func roadPoliciesKnowDNNsByTheirPlace() throws {
+    let run = try TrainedRun(road: "rtd")
+    try run.evaluate(["vehicles=6", "trainShare=0"])
+    let swapped = try run.error(["dnnTypes=alexnet,tinyyolov2,vgg16,nin"])
+    #expect(swapped.problem.hasPrefix("belongs to the policy"), "\(swapped)")
+    try run.evaluate(["dnnTypes=tinyyolov2,resnet18,vgg16,nin"], to: "other")
   }
 }

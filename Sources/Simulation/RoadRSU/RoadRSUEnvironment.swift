@@ -128,6 +128,17 @@ public struct RoadRSUEnvironment: Environment {
     parameters.list("dnnTypes").map(\.text)
   }
 
+  /// A policy sees a task's DNN as its place in the list: one that it knows keeps its place.
+  public static func keepObservation(
+    of trained: ParameterValues, in values: inout ParameterValues
+  ) {
+    let places = profileNames(trained)
+    for (i, name) in profileNames(values).enumerated()
+    where places.contains(name) && (i >= places.count || places[i] != name) {
+      values["dnnTypes"] = trained["dnnTypes"]
+    }
+  }
+
   public var constants: JSONValue { drawnConstants }
 
   private static func constants(

@@ -109,7 +109,7 @@ public protocol Environment<Situation, Decision, Outcome>: SendableMetatype {
   /// Names of the DNN profiles that a set of parameters uses.
   static func profileNames(_ parameters: ParameterValues) -> [String]
 
-  /// Gives the parameters of an evaluation the scales of observations that a policy was trained with.
+  /// Gives the parameters of an evaluation the meaning of observations that a policy was trained with.
   static func keepObservation(of trained: ParameterValues, in values: inout ParameterValues)
 
   /// Draws what is drawn once a run (capacities, types, roles) and finds the windows.
