@@ -45,6 +45,10 @@ struct Evaluate: ParsableCommand {
     help: ArgumentHelp("Folder to write; it must not exist.", valueName: "folder"))
   var output: String
 
+  func validate() throws {
+    try refuseEmpty(["The run": runFolder, "--trace": trace, "--output": output])
+  }
+
   func run() throws {
     try evaluatePolicy(
       runFolder: runFolder, tracePath: trace,

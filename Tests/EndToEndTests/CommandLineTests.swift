@@ -153,6 +153,8 @@ final class CommandLineTests {
       (["status", file, "--results", ""], "--results"),
       (["worker", "--plan", ""], "--plan"),
       (["import", ""], "input"),
+      (["evaluate", folder, "--trace", "", "-o", folder + "/out"], "--trace"),
+      (["evaluate", folder, "--trace", Program.trace, "-o", ""], "--output"),
       (["import", Program.trace, "-o", ""], "--output"),
       (["inspect", ""], "trace"),
       (["dnn", "--figure", ""], "--figure"),
