@@ -254,14 +254,9 @@ public struct Kernels: @unchecked Sendable {
   ///
   /// Shapes: a [rows, inner], b [outputs, inner] (the weights transposed), bias [1, outputs], y [1, rows].
   func chosen(_ choice: [Int32], _ a: Matrix, _ b: Matrix, bias: Matrix, into y: Matrix) {
-    precondition(bias.rows == 1 && bias.columns == b.rows && a.columns == b.columns)
+    precondition(bias.rows == 1 && bias.columns == b.rows)
     precondition(y.rows == 1 && y.columns == a.rows)
-    with(choice, rows: a.rows, outputs: b.rows) { arguments in
-      arguments.inner = a.columns
-      arguments.a = UnsafePointer(a.pointer)
-      arguments.lda = a.stride
-      arguments.b = UnsafePointer(b.pointer)
-      arguments.ldb = b.stride
+    with(choice, a, b) { arguments in
       arguments.bias = UnsafePointer(bias.pointer)
       arguments.y = y.pointer
       table.pointee.chosen(&arguments)
@@ -275,16 +270,11 @@ public struct Kernels: @unchecked Sendable {
     _ choice: [Int32], _ a: Matrix, _ b: Matrix, dy: Matrix, factor: Matrix, into da: Matrix,
     addingTo dw: Matrix
   ) {
-    precondition(a.columns == b.columns && dy.rows == 1 && dy.columns == a.rows)
+    precondition(dy.rows == 1 && dy.columns == a.rows)
     precondition(factor.rows == a.rows && factor.columns == a.columns)
     precondition(da.rows == a.rows && da.columns == a.columns && da.ownsPadding)
     precondition(dw.rows == a.columns && dw.columns == b.rows)
-    with(choice, rows: a.rows, outputs: b.rows) { arguments in
-      arguments.inner = a.columns
-      arguments.a = UnsafePointer(a.pointer)
-      arguments.lda = a.stride
-      arguments.b = UnsafePointer(b.pointer)
-      arguments.ldb = b.stride
+    with(choice, a, b) { arguments in
       arguments.dy = UnsafePointer(dy.pointer)
       arguments.factor = UnsafePointer(factor.pointer)
       arguments.ldf = factor.stride
@@ -299,13 +289,19 @@ public struct Kernels: @unchecked Sendable {
   }
 
   private func with(
-    _ choice: [Int32], rows: Int, outputs: Int, _ work: (inout VLChosen) -> Void
+    _ choice: [Int32], _ a: Matrix, _ b: Matrix, _ work: (inout VLChosen) -> Void
   ) {
-    precondition(choice.count == rows && choice.allSatisfy { $0 >= 0 && $0 < outputs })
+    precondition(a.columns == b.columns)
+    precondition(choice.count == a.rows && choice.allSatisfy { $0 >= 0 && $0 < b.rows })
     choice.withUnsafeBufferPointer {
       var arguments = VLChosen()
-      arguments.rows = rows
+      arguments.rows = a.rows
+      arguments.inner = a.columns
       arguments.choice = $0.baseAddress
+      arguments.a = UnsafePointer(a.pointer)
+      arguments.lda = a.stride
+      arguments.b = UnsafePointer(b.pointer)
+      arguments.ldb = b.stride
       work(&arguments)
     }
   }
