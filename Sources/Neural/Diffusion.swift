@@ -29,14 +29,6 @@ public struct Diffusion: Sendable, Equatable {
   public var q = QValues.logits
 
   public init() {}
-
-  /// All choices as P1 prints them.
-  public static var printed: Diffusion {
-    var result = Diffusion()
-    result.prediction = .epsilon
-    result.q = .softmax
-    return result
-  }
 }
 
 /// The coefficients of every reverse step, computed in double precision.

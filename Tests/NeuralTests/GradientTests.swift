@@ -2,6 +2,16 @@ import Foundation
 import Neural
 import Testing
 
+extension Diffusion {
+  /// All choices as P1 prints them.
+  static var printed: Diffusion {
+    var result = Diffusion()
+    result.prediction = .epsilon
+    result.q = .softmax
+    return result
+  }
+}
+
 /// A batch of random transitions.
 func randomBatch(_ settings: QMIXSettings, _ random: inout TestGenerator) -> JointBatch {
   let batch = JointBatch(settings)
