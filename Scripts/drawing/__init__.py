@@ -4,7 +4,7 @@ import os
 import sys
 
 
-def need(*modules):
+def need(*modules, install="run Scripts/install plot"):
     """Makes sure that Debian's Python modules can be imported.
 
     Debian's packages belong to Debian's interpreter, which need not be the first in PATH: if this one lacks a
@@ -19,4 +19,4 @@ def need(*modules):
     if os.path.exists(debian) and os.path.realpath(sys.executable) != os.path.realpath(debian):
         os.execv(debian, [debian, *sys.argv])
     name = os.path.basename(sys.argv[0])
-    sys.exit(f"Scripts/{name}: {', '.join(missing)} is missing: run Scripts/install plot")
+    sys.exit(f"Scripts/{name}: {', '.join(missing)} is missing: {install}")
