@@ -51,7 +51,9 @@ public struct AgentAnswer {
   /// The beginning of a line in quotation marks, with what cannot be printed made visible.
   static func quoted(_ line: some Collection<UInt8>) -> String {
     let text = String(decoding: line.prefix(200), as: UTF8.self)
-    let shown = text.unicodeScalars.map { $0.value < 32 || $0.value == 127 ? "\u{FFFD}" : String($0) }
+    let shown = text.unicodeScalars.map {
+      $0.value < 32 || $0.value == 127 ? "\u{FFFD}" : String($0)
+    }
     return "'\(shown.joined())\(line.count > 200 ? "…" : "")'"
   }
 
@@ -68,7 +70,8 @@ public struct AgentAnswer {
   func integer(_ key: String, _ range: ClosedRange<Int>) throws -> Int {
     guard let value = members[key]?.integerValue, range.contains(value) else {
       throw wrong(
-        key, members[key], "it must be a whole number from \(range.lowerBound) to \(range.upperBound)")
+        key, members[key],
+        "it must be a whole number from \(range.lowerBound) to \(range.upperBound)")
     }
     return value
   }
@@ -92,7 +95,8 @@ public struct AgentAnswer {
   }
 
   /// A number, or nil without one; `isAllowed` and `wanted` say which.
-  func number(_ key: String, _ wanted: String, where isAllowed: (Double) -> Bool) throws -> Double? {
+  func number(_ key: String, _ wanted: String, where isAllowed: (Double) -> Bool) throws -> Double?
+  {
     guard let value = members[key] else { return nil }
     guard let number = value.numberValue, isAllowed(number) else { throw wrong(key, value, wanted) }
     return number

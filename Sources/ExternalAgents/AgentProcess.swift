@@ -1,6 +1,6 @@
 internal import Glibc
-public import Support
 internal import Subprocess
+internal import Support
 internal import Synchronization
 internal import SystemPackage
 
@@ -99,7 +99,8 @@ final class AgentProcess: Sendable {
 
   private static func pipe() throws -> (reader: Int32, writer: Int32) {
     var ends: [Int32] = [0, 0]
-    guard pipe2(&ends, O_CLOEXEC) == 0 else { throw Files.failure("open", "a pipe") }
+    guard Glibc.pipe(&ends) == 0 else { throw Files.failure("open", "a pipe") }
+    for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
     return (ends[0], ends[1])
   }
 
@@ -295,7 +296,8 @@ final class AgentProcess: Sendable {
   private func shutDownInput() {
     let null = open("/dev/null", O_WRONLY | O_CLOEXEC)
     if null >= 0 {
-      dup3(null, toAgent, O_CLOEXEC)
+      dup2(null, toAgent)
+      _ = fcntl(toAgent, F_SETFD, FD_CLOEXEC)
       close(null)
     }
   }

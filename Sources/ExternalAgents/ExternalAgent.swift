@@ -1,4 +1,5 @@
 internal import Glibc
+public import Plan
 public import Simulation
 public import Support
 
@@ -79,7 +80,8 @@ public struct ExternalAgent<Model: ExternalModel>: Agent {
         }
         if let sees = answer["sees"], sees != .text(run.sight.rawValue) {
           throw AgentAnswerError(
-            "wants to see \(sees.canonical): the experiment file says 'sees: \(run.sight.rawValue)' for it")
+            "wants to see \(sees.canonical): the experiment file says 'sees: \(run.sight.rawValue)' for it"
+          )
         }
         return (
           try answer.flag("checkpoint", default: false), try answer.object("constants")
@@ -125,6 +127,7 @@ public struct ExternalAgent<Model: ExternalModel>: Agent {
   public mutating func decide(
     _ situation: Model.Situation, phase: Phase
   ) throws -> Model.Decision {
+    try process.checkStop()
     var writer = MessageWriter(type: "decide")
     writer.members(nextMembers ?? model.members(of: situation, sight: run.sight))
     nextMembers = nil
@@ -138,12 +141,13 @@ public struct ExternalAgent<Model: ExternalModel>: Agent {
 
   public mutating func learn(
     _ situation: Model.Situation, _ decision: Model.Decision, _ outcome: Model.Outcome,
-    next: Model.Situation?, isLast: Bool
+    next: Model.Situation?
   ) throws {
     nextMembers = next.map { model.members(of: $0, sight: run.sight) }
     learned += 1
     var writer = MessageWriter(type: "learn")
-    writer.writeOutcome(outcome, of: Model.self, next: nextMembers, isLast: isLast)
+    writer.writeOutcome(
+      outcome, of: Model.self, next: nextMembers, isLast: model.isEpisodeOver(before: next))
     let (number, episode) = (decisions, episode)
     try process.send(
       writer.finish(), duty("'learn' after decision \(number) of episode \(episode)"))
@@ -223,20 +227,20 @@ public struct ExternalAgent<Model: ExternalModel>: Agent {
 
   // MARK: Its end
 
-  /// Says 'end' and waits for the agent to leave.
+  /// Says 'end' and waits for the agent to leave if the run is whole; ends the agent and all that it started.
   ///
-  /// - Returns: what was not as it should be, though the run is whole; nil if all was.
-  public func leave() -> String? {
-    do {
-      try process.send(MessageWriter(type: "end").finish(), duty("'end'"))
-    } catch {
-      // How it ended says more.
+  /// An agent that does not leave as it should is told of on standard error: the result is whole.
+  public func close(isFinished: Bool) {
+    if isFinished {
+      // How it ended says more than an error of this message.
+      try? process.send(MessageWriter(type: "end").finish(), duty("'end'"))
+      if let problem = process.leave(within: 10) {
+        let line = Array("agent '\(run.command.name)' \(problem)\n".utf8)
+        _ = write(STDERR_FILENO, line, line.count)
+      }
     }
-    return process.leave(within: 10)
+    process.terminate()
   }
-
-  /// Ends the agent and all that it started, if any of it is left.
-  public func terminate() { process.terminate() }
 }
 
 extension AgentProcess {

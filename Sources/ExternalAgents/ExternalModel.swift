@@ -1,16 +1,6 @@
+public import Plan
 public import Simulation
-public import Support
-
-/// Version of the protocol; part of every external run's identity.
-public let agentProtocolVersion = 1
-
-/// What an external agent is shown of a situation.
-public enum AgentSight: String, Sendable, CaseIterable {
-  /// What our learners observe.
-  case observation
-  /// Also what our other algorithms see.
-  case slot
-}
+internal import Support
 
 /// A model whose situations, decisions and outcomes can be told to a program in another language.
 ///
@@ -23,6 +13,8 @@ public protocol ExternalModel: Environment {
   /// The members of `measures`.
   static func write(measures outcome: Outcome, to writer: inout MessageWriter)
   static func reward(of outcome: Outcome) -> Double
+  /// Whether an episode is over when this follows a decision.
+  func isEpisodeOver(before next: Situation?) -> Bool
   /// Members that `act` may have.
   static var actionMembers: [String] { get }
   /// The decision of an answer `act`.

@@ -1,4 +1,4 @@
-internal import Support
+public import Support
 
 /// Writes one message of the protocol: a JSON object on a line, byte by byte, without a tree in between.
 ///

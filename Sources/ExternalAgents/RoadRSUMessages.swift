@@ -1,3 +1,4 @@
+public import Plan
 public import Simulation
 internal import Support
 
@@ -80,6 +81,8 @@ extension RoadRSUEnvironment: ExternalModel {
   }
 
   public static func reward(of outcome: RoadOutcome) -> Double { outcome.reward }
+
+  public func isEpisodeOver(before next: RoadSituation?) -> Bool { next == nil }
 
   public static let actionMembers = ["cut", "rsu", "vehicle_frequency_hz", "rsu_frequency_hz"]
 

@@ -1,3 +1,4 @@
+public import Plan
 public import Simulation
 internal import Support
 
@@ -75,6 +76,10 @@ extension SingleRSUEnvironment: ExternalModel {
   }
 
   public static func reward(of outcome: SlotOutcome) -> Double { outcome.reward }
+
+  public func isEpisodeOver(before next: SlotSituation?) -> Bool {
+    next.map { $0.slot >= scenario.slots } ?? true
+  }
 
   public static let actionMembers = ["actions"]
 
