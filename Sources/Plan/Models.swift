@@ -12,6 +12,15 @@ public struct AlgorithmDescription: Sendable {
   let settle: ParameterRule
 }
 
+/// What a run measures in every episode: a column of `episodes.csv`.
+public struct MeasureDescription: Sendable {
+  /// Name of the column, its unit included.
+  public let name: String
+  /// Empty for a plain number.
+  public let unit: String
+  public let summary: String
+}
+
 /// Makes the agent of an algorithm and throws it away.
 typealias AgentTrial = (_ algorithm: String, ParameterValues) throws -> Void
 
@@ -21,6 +30,7 @@ public struct AnyModel: Sendable {
   public let version: Int
   public let parameters: [Parameter]
   public let algorithms: [AlgorithmDescription]
+  public let measures: [MeasureDescription]
   /// Files that a run writes, with their columns, the tables of `record` included.
   public let tables: [ResultTable]
   public let profileNames: @Sendable (ParameterValues) -> [String]
@@ -37,6 +47,9 @@ public struct AnyModel: Sendable {
       AlgorithmDescription(
         name: $0.name, version: $0.version, summary: $0.summary, isLearner: $0.isLearner,
         parameters: $0.parameters, settle: $0.settle)
+    }
+    measures = Model.Metrics.measures.map {
+      MeasureDescription(name: $0.name, unit: $0.unit, summary: $0.summary)
     }
     tables = ResultTable.all(of: Model.self)
     profileNames = { Model.profileNames($0) }

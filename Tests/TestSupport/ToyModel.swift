@@ -16,13 +16,13 @@ struct ToyEnvironment: Environment {
   }
 
   struct Metrics: EpisodeMetrics {
-    static let columns = ["return", "mean_delay_s"]
+    static let measures: [EpisodeMeasure<Metrics>] = [
+      .init("return", "", "Sum of the delays, negative.") { -$0.delays.reduce(0, +) },
+      .init("mean_delay_s", "s", "Mean delay.") { Statistics.mean($0.delays) },
+    ]
     var delays: [Double] = []
     init() {}
     mutating func add(_ outcome: Outcome) { delays.append(outcome.delay) }
-    var fields: [CSVField] {
-      [.number(-delays.reduce(0, +)), .number(Statistics.mean(delays))]
-    }
     static var tables: [EpisodeTable<Metrics>] {
       [
         EpisodeTable(
