@@ -1,5 +1,5 @@
 import ArgumentParser
-import Experiments
+import Plan
 import Support
 
 struct AlgorithmsCommand: ParsableCommand {

@@ -1,7 +1,7 @@
 import ArgumentParser
-import Experiments
 @preconcurrency import Glibc
 import Support
+import Sweep
 
 /// The `veclab` program: one subcommand per file of this folder.
 @main

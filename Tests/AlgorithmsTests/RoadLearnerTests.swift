@@ -63,7 +63,7 @@ private func state(_ agent: some Agent<RoadRSUEnvironment>) -> [UInt8] {
   return writer.bytes
 }
 
-private let learners = roadRSUAlgorithms.filter(\.isLearner)
+private let learners = Registry.roadRSU.filter(\.isLearner)
 
 /// Each learner, and RTD with rounded cuts.
 private let cases: [(name: String, given: [String: ParameterValue])] =

@@ -20,8 +20,8 @@ public struct TaskBenchmark: Sendable {
 
   /// Plays whole episodes, their set-up and metrics included, until the time is over.
   public func run(profiles: (String) throws -> DNNProfile) throws -> Report {
-    guard let algorithm = roadRSUAlgorithms.first(where: { $0.name == algorithm }) else {
-      let names = roadRSUAlgorithms.map(\.name)
+    guard let algorithm = Registry.roadRSU.first(where: { $0.name == algorithm }) else {
+      let names = Registry.roadRSU.map(\.name)
       throw InputError(
         "is not an algorithm of the road model", key: "algorithm", value: algorithm,
         advice: "Known are \(names.joined(separator: ", "))")

@@ -1,0 +1,43 @@
+public import Simulation
+public import Support
+
+/// A rule on the parameters of a run, the model's and `episodes` included.
+///
+/// It gets all values and the keys that the user set; values of keys that follow from others it replaces.
+/// - Throws: `InputError` with the key of a value that does not go with the others.
+public typealias ParameterRule =
+  @Sendable (_ values: inout ParameterValues, _ given: Set<String>) throws -> Void
+
+/// One algorithm of the registry.
+public struct Algorithm<Model: Environment>: Sendable {
+  /// Name in experiment files.
+  public let name: String
+  /// Raised whenever a change alters results; part of every run's identity.
+  public let version: Int
+  public let summary: String
+  /// Learners are trained before they are evaluated; the others are only evaluated.
+  public let isLearner: Bool
+  /// Parameters of its own, besides the model's.
+  public let parameters: [Parameter]
+  /// Checks parameters against each other, and gives those that follow from others their values.
+  public let settle: ParameterRule
+  /// Number of training episodes is passed for exploration schedules; 0 for algorithms that do not learn.
+  public let make:
+    @Sendable (
+      _ environment: Model, _ parameters: ParameterValues, _ seed: UInt64, _ episodes: Int
+    ) throws -> any Agent<Model>
+
+  public init(
+    name: String, version: Int, summary: String, isLearner: Bool = false,
+    parameters: [Parameter] = [], settle: @escaping ParameterRule = { _, _ in },
+    make: @escaping @Sendable (Model, ParameterValues, UInt64, Int) throws -> any Agent<Model>
+  ) {
+    self.name = name
+    self.version = version
+    self.summary = summary
+    self.isLearner = isLearner
+    self.parameters = parameters
+    self.settle = settle
+    self.make = make
+  }
+}

@@ -1,0 +1,43 @@
+package import Algorithms
+package import Simulation
+package import Support
+
+/// The document of a run, read back.
+package struct RunDocument {
+  package let json: JSONValue
+  package let parameters: ParameterValues
+  package let traceDigest: String
+  package let isLearner: Bool
+  package let isRecording: Bool
+
+  package static func damaged(_ what: String) -> InputError {
+    InputError(
+      "the run's document is not one of this program: \(what)",
+      advice: "Plan the experiment with the program that runs it")
+  }
+
+  package init<Model: Environment>(
+    _ json: JSONValue, model: Model.Type, algorithm: Algorithm<Model>
+  ) throws {
+    guard json["format"]?.integerValue == 1, let given = json["parameters"]?.objectValue,
+      let trace = json["trace"]?.textValue
+    else { throw RunDocument.damaged("a member is missing or its format differs") }
+    guard json["modelVersion"]?.integerValue == Model.version,
+      json["algorithmVersion"]?.integerValue == algorithm.version
+    else { throw RunDocument.damaged("the model or the algorithm has another version") }
+    let schema =
+      Model.parameters + algorithm.parameters
+      + RunParameters.schema(isLearner: algorithm.isLearner)
+    self.json = json
+    parameters = try ParameterValues(
+      schema: schema, setting: given.mapValues(ParameterValue.init))
+    traceDigest = trace
+    isLearner = algorithm.isLearner
+    isRecording = json["record"]?.listValue?.isEmpty == false
+  }
+
+  package var seed: UInt64 { UInt64(parameters.integer("seed")) }
+  package var trainingEpisodes: Int { isLearner ? parameters.integer("episodes") : 0 }
+  package var evaluationEpisodes: Int { parameters.integer("evaluationEpisodes") }
+  package var evaluationEvery: Int { isLearner ? parameters.integer("evaluationEvery") : 0 }
+}
