@@ -69,6 +69,14 @@ public struct AnyModel: Sendable {
     parameters + algorithm.parameters + RunParameters.schema(isLearner: algorithm.isLearner)
   }
 
+  /// The default of a parameter that the document of a run implies; nil for one that its algorithm does not know.
+  package func impliedValue(of key: String, in document: JSONValue) -> ParameterValue? {
+    guard let algorithm = document["algorithm"]?.textValue.flatMap({ algorithm($0) }) else {
+      return nil
+    }
+    return schema(of: algorithm).first { $0.key == key && $0.isImpliedAtDefault }?.defaultValue
+  }
+
   /// Every definition of a parameter by its key: algorithms may give the same word different ranges.
   func definitions(of key: String) -> [Parameter] {
     (parameters + algorithms.flatMap(\.parameters) + RunParameters.schema(isLearner: true))
