@@ -54,6 +54,8 @@ extension ExternalAlgorithm {
           "is missing: the agent runs in this copy of its files", file: "\(working)/\(missing)",
           advice: "'veclab plan' with the experiment's file makes it again")
       }
+      var complete = document.objectValue ?? [:]
+      complete["parameters"] = parameters.json
       let run = AgentRun(
         command: AgentCommand(
           name: name, command: command, folder: Files.absolute(working),
@@ -63,7 +65,7 @@ extension ExternalAlgorithm {
         evaluationEpisodes: parameters.integer("evaluationEpisodes"),
         parameters: .object(
           Dictionary(uniqueKeysWithValues: own.map { ($0.key, parameters[$0.key].json) })),
-        document: document,
+        document: .object(complete),
         checkpointPath: Files.absolute(place.attemptFolder) + "/agent-checkpoint-\(getpid())")
       return try ExternalAgent(run, environment: environment, shouldStop: place.shouldStop)
     }

@@ -46,11 +46,17 @@ public struct EpisodeWindows: Sendable {
             file: trace.path, key: "slots", value: "\(qualifying.slots)",
             advice: "Take fewer slots, another trainShare or a longer trace")
         }
-        throw InputError(
+        var problem =
           "no window of the \(name) part has \(vehicles) vehicles \(place) in all "
-            + "\(qualifying.slots) slots; "
-            + "the best one, from \(CSVWriter.text(of: best.startTime)) s, has \(best.vehicles)",
-          file: trace.path, key: key, value: "\(vehicles)", advice: advice)
+          + "\(qualifying.slots) slots; "
+          + "the best one, from \(CSVWriter.text(of: best.startTime)) s, has \(best.vehicles)"
+        let cause = trace.samplingAdvice(
+          Sampling(
+            slotLength: qualifying.slotLength, interpolationGap: qualifying.maximumGap))
+        if let cause { problem += "; \(cause.problem)" }
+        throw InputError(
+          problem, file: trace.path, key: key, value: "\(vehicles)", advice: cause?.advice ?? advice
+        )
       }
       chosen.append(fit)
     }
