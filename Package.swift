@@ -90,7 +90,7 @@ let package = Package(
       name: "PlanTests", dependencies: ["Plan", "Support", "TestSupport"]),
     .testTarget(
       name: "RunsTests",
-      dependencies: ["Sweep", "Runs", "Plan", "Simulation", "Support", "TestSupport"]),
+      dependencies: ["Sweep", "Runs", "Plan", "Neural", "Simulation", "Support", "TestSupport"]),
     .testTarget(
       name: "SweepTests", dependencies: ["Sweep", "Runs", "Plan", "Support", "TestSupport"]),
     .testTarget(
