@@ -30,7 +30,7 @@ public struct RunProgress: Sendable, Equatable {
 }
 
 /// The place in which a run is executed: where its files go, its checkpoints, its signs of life.
-public protocol RunContext {
+public protocol RunContext: Sendable {
   /// Folder that the run writes its result files into; not yet published.
   var folder: String { get }
   /// The newest checkpoint that verifies and can be used, or nil to start anew.

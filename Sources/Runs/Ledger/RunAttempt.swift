@@ -1,3 +1,4 @@
+internal import ExternalAgents
 internal import Glibc
 internal import Logging
 package import Plan
@@ -20,7 +21,7 @@ package final class RunAttempt: RunContext, Sendable {
   private let heartbeatFile: HeartbeatFile
   private let start = monotonicSeconds()
   private let startOfDay = Provenance.timeOfDay()
-  private let processorStart = processorSeconds()
+  private let processorStart = workSeconds()
   private let isStopRequested: @Sendable () -> Bool
 
   private struct Pulse {
@@ -197,7 +198,7 @@ package final class RunAttempt: RunContext, Sendable {
   private var provenance: JSONValue {
     let pulse = pulse.withLock { $0 }
     var facts = Provenance.facts(
-      start: startOfDay, seconds: elapsed, cpuSeconds: processorSeconds() - processorStart)
+      start: startOfDay, seconds: elapsed, cpuSeconds: workSeconds() - processorStart)
     facts["instructionSet"] = .text(pulse.instructionSet ?? Provenance.instructionSet)
     facts["attempt"] = .integer(number)
     if let progress = pulse.heartbeat.progress {
@@ -225,8 +226,13 @@ package final class RunAttempt: RunContext, Sendable {
   }
 }
 
-/// Resident memory of this process in MiB.
-package func residentMemory() -> Double {
+/// Resident memory of this process and its external agent in MiB.
+package func residentMemory() -> Double { ownMemory() + AgentProcesses.residentMemory }
+
+/// Processor seconds of this process and its external agent.
+package func workSeconds() -> Double { processorSeconds() + AgentProcesses.processorSeconds }
+
+private func ownMemory() -> Double {
   guard let bytes = try? Files.read("/proc/self/statm") else { return 0 }
   let fields = String(decoding: bytes, as: UTF8.self).split(separator: " ")
   guard fields.count > 1, let pages = Double(fields[1]) else { return 0 }
