@@ -117,8 +117,13 @@ struct RunExecution {
     var sinceCheckpoint = 0
     // Episodes of a large scenario take seconds each: a minute is what a kill may cost at most.
     var lastCheckpoint = ContinuousClock.now
+    var curve = LearningCurve(
+      of: Model.Metrics.self, episodes: RunRecord(of: Model.self).episodes)
     while let step = session.nextStep {
       try session.carryOut(step)
+      if document.isLearner, let lines = curve.lines(from: session.record.episodes) {
+        context.show(curve: lines)
+      }
       sinceCheckpoint += 1
       try context.report(session.progress)
       if session.nextStep == nil { break }
