@@ -40,18 +40,36 @@ let package = Package(
     .target(name: "Neural", dependencies: ["CKernels", "Support"]),
     .target(name: "Algorithms", dependencies: ["Neural", "Simulation", "Support"]),
     .target(
-      name: "Experiments",
+      name: "Plan",
+      dependencies: ["Algorithms", "Simulation", "Trace", "TraceImport", "Support", "Yams"]),
+    .target(
+      name: "ExternalAgents",
       dependencies: [
-        "Algorithms", "Neural", "Simulation", "Trace", "TraceImport", "Support", "CProcess", "Yams",
+        "Plan", "Simulation", "Support", "CProcess",
         .product(name: "Subprocess", package: "swift-subprocess"),
         .product(name: "SystemPackage", package: "swift-system"),
+      ]),
+    .target(
+      name: "Runs",
+      dependencies: [
+        "ExternalAgents", "Plan", "Algorithms", "Neural", "Simulation", "Trace", "Support",
         .product(name: "Logging", package: "swift-log"),
+      ]),
+    .target(name: "Figures", dependencies: ["Plan", "Simulation", "Support"]),
+    .target(
+      name: "Sweep",
+      dependencies: [
+        "Runs", "ExternalAgents", "Plan", "Support", "CProcess",
+        .product(name: "Subprocess", package: "swift-subprocess"),
+        .product(name: "SystemPackage", package: "swift-system"),
         .product(name: "UnixSignals", package: "swift-service-lifecycle"),
       ]),
     .executableTarget(
       name: "veclab",
       dependencies: [
-        "Experiments", "Algorithms", "Neural", "Simulation", "TraceImport", "Trace", "Support",
+        "Sweep", "Figures", "Runs", "ExternalAgents", "Plan", "Algorithms", "Neural", "Simulation",
+        "TraceImport",
+        "Trace", "Support",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Subprocess", package: "swift-subprocess"),
         .product(name: "Logging", package: "swift-log"),
@@ -66,11 +84,19 @@ let package = Package(
     .testTarget(
       name: "AlgorithmsTests",
       dependencies: ["Algorithms", "Neural", "Simulation", "Trace", "Support"]),
+    .target(
+      name: "TestSupport",
+      dependencies: ["Sweep", "Runs", "Plan", "Algorithms", "Simulation", "Trace", "Support"],
+      path: "Tests/TestSupport"),
     .testTarget(
-      name: "ExperimentsTests",
-      dependencies: [
-        "Experiments", "Algorithms", "Simulation", "TraceImport", "Trace", "Support",
-      ]),
+      name: "PlanTests", dependencies: ["Plan", "Support", "TestSupport"]),
+    .testTarget(
+      name: "RunsTests",
+      dependencies: ["Sweep", "Runs", "Plan", "Neural", "Simulation", "Support", "TestSupport"]),
+    .testTarget(
+      name: "SweepTests", dependencies: ["Sweep", "Runs", "Plan", "Support", "TestSupport"]),
+    .testTarget(
+      name: "FiguresTests", dependencies: ["Figures", "Runs", "Plan", "Support", "TestSupport"]),
     .testTarget(
       name: "EndToEndTests",
       dependencies: [

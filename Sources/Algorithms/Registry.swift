@@ -14,4 +14,35 @@ public enum Registry {
     PQMIX.algorithm,
     MAD2RL.algorithm,
   ]
+
+  public static let roadRSU: [Algorithm<RoadRSUEnvironment>] = [
+    RoadLocalOnly.algorithm,
+    RoadRSUOnly.algorithm,
+    RoadGreedy.algorithm,
+    RoadRandom.algorithm,
+    RoadRTD.algorithm,
+    RoadDisDQN.algorithm,
+    RoadMyopicOptimum.algorithm,
+  ]
+
+  /// Every model with its algorithms: adding one is one line.
+  public static let models: [any OfferedModel] = [
+    Offer(singleRSU),
+    Offer(roadRSU),
+  ]
+}
+
+/// A model with the algorithms that can act in it, for those who know models by this alone.
+///
+/// Who needs the types opens the existential: `func run<Offered: OfferedModel>(_ model: Offered)`.
+public protocol OfferedModel<Model>: Sendable {
+  associatedtype Model: Environment
+  var algorithms: [Algorithm<Model>] { get }
+}
+
+/// The one kind of offered model.
+public struct Offer<Model: Environment>: OfferedModel {
+  public let algorithms: [Algorithm<Model>]
+
+  public init(_ algorithms: [Algorithm<Model>]) { self.algorithms = algorithms }
 }

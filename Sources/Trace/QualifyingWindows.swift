@@ -35,7 +35,8 @@ public struct QualifyingWindows: Sendable {
   public let slots: Int
   public let slotLength: Double
   private let trace: TraceFile
-  private let maximumGap: Double
+  /// Largest distance in time of two samples that are interpolated between, seconds.
+  public let maximumGap: Double
 
   /// - Parameters:
   ///   - coverage: Metres.

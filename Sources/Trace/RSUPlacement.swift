@@ -20,7 +20,9 @@ public enum RSUPlacement {
     maximumGap: Double = 2
   ) throws -> (x: Double, y: Double) {
     precondition(coverage > 0 && slots >= 1 && slotLength > 0)
-    let points = try candidatePoints(trace: trace, coverage: coverage)
+    let points = try candidatePoints(
+      trace: trace, coverage: coverage,
+      sampling: Sampling(slotLength: slotLength, interpolationGap: maximumGap))
     let slotCount = try trace.slotCount(length: slotLength)
     guard slotCount >= slots else { return points[0] }
     // All points in one pass, or in as many as keep the tables small.
@@ -94,7 +96,7 @@ public enum RSUPlacement {
 
   /// One point beside the road per busy square, the busiest square first.
   private static func candidatePoints(
-    trace: TraceFile, coverage: Double
+    trace: TraceFile, coverage: Double, sampling: Sampling
   ) throws -> [(x: Double, y: Double)] {
     let side = max(coverage / 10, 1)
     func square(_ x: Double, _ y: Double) -> Square {
@@ -116,7 +118,7 @@ public enum RSUPlacement {
       return squares.count - 1
     }
     trace.forEachMove(
-      row: { moments[index(square($0.x, $0.y))].add(x: $0.x, y: $0.y) },
+      within: sampling.moveTime, row: { moments[index(square($0.x, $0.y))].add(x: $0.x, y: $0.y) },
       move: { travels[index(square($0.x, $0.y))].add(from: $0, to: $1) })
 
     let busiest = squares.indices.filter { travels[$0].length > 0 }.sorted {
@@ -124,8 +126,7 @@ public enum RSUPlacement {
         < (-moments[$1].count, squares[$1].column, squares[$1].row)
     }
     guard let first = busiest.first else {
-      throw InputError(
-        "has no vehicle that moves, so no road to put an RSU at", file: trace.path)
+      throw trace.nothingMoves("", sampling, result: "there is no road to put an RSU at")
     }
     let least = leastShare * moments[first].count
     return busiest.prefix(mostPoints).filter { moments[$0].count >= least }.map { index in

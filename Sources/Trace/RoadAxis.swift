@@ -45,15 +45,16 @@ public struct RoadAxis: Sendable, Equatable {
 extension RoadAxis {
   /// The axis of a whole trace: the straight line that fits all positions best, through their mean.
   ///
+  /// - Parameter sampling: Says how far apart two samples of a vehicle may be to make a move.
   /// - Throws: `InputError` if no vehicle moves.
-  public init(trace: TraceFile) throws {
+  public init(trace: TraceFile, sampling: Sampling = Sampling()) throws {
     var moments = Moments()
     var travel = Travel()
     trace.forEachMove(
-      row: { moments.add(x: $0.x, y: $0.y) }, move: { travel.add(from: $0, to: $1) })
+      within: sampling.moveTime, row: { moments.add(x: $0.x, y: $0.y) },
+      move: { travel.add(from: $0, to: $1) })
     guard moments.count > 0, travel.length > 0 else {
-      throw InputError(
-        "has no vehicle that moves, so its road has no direction", file: trace.path)
+      throw trace.nothingMoves("", sampling, result: "its road has no direction")
     }
     let principal = principalDirection(xx: moments.xx, xy: moments.xy, yy: moments.yy)
     let direction = travel.oriented(principal)
@@ -66,21 +67,28 @@ extension RoadAxis {
   /// The axis at a point: along the principal direction of travel of the moves within `radius` metres of it.
   ///
   /// The origin is the point itself, so `along` is the scalar position of model 1: 0 at the RSU.
+  /// - Parameter sampling: Says how far apart two samples of a vehicle may be to make a move.
   /// - Throws: `InputError` if no vehicle moves near the point.
-  public init(trace: TraceFile, nearX: Double, nearY: Double, radius: Double) throws {
+  public init(
+    trace: TraceFile, nearX: Double, nearY: Double, radius: Double,
+    sampling: Sampling = Sampling()
+  ) throws {
     func isNear(_ x: Double, _ y: Double) -> Bool {
       (x - nearX) * (x - nearX) + (y - nearY) * (y - nearY) <= radius * radius
     }
     var travel = Travel()
     trace.forEachMove(
-      row: { _ in },
+      within: sampling.moveTime, row: { _ in },
       move: { from, to in
         if isNear((from.x + to.x) / 2, (from.y + to.y) / 2) { travel.add(from: from, to: to) }
       })
     guard travel.length > 0 else {
-      throw InputError(
-        "has no vehicle that moves within \(radius) m of (\(nearX), \(nearY))", file: trace.path,
-        advice: "Place the RSU at the road, or let it be placed with 'auto'")
+      var error = trace.nothingMoves(
+        " within \(radius) m of (\(nearX), \(nearY))", sampling, result: nil)
+      if error.advice == nil {
+        error.advice = "Place the RSU at the road, or let it be placed with 'auto'"
+      }
+      throw error
     }
     let axis = RoadAxis(
       originX: nearX, originY: nearY, directionX: travel.direction.x,
@@ -185,11 +193,11 @@ func principalDirection(xx: Double, xy: Double, yy: Double) -> (x: Double, y: Do
 }
 
 extension TraceFile {
-  /// Largest time between two samples of a vehicle that make a move, seconds.
-  static let largestMoveTime = 2.0
-
-  /// Calls `row` for every row and `move` for every pair of neighbouring samples of a vehicle.
-  func forEachMove(row: (TraceRow) -> Void, move: (TraceRow, TraceRow) -> Void) {
+  /// Calls `row` for every row and `move` for every pair of neighbouring samples of a vehicle that are at most
+  /// `longest` seconds apart.
+  func forEachMove(
+    within longest: Double, row: (TraceRow) -> Void, move: (TraceRow, TraceRow) -> Void
+  ) {
     var lastTimes = [Double](repeating: -.infinity, count: header.vehicles)
     var lastRows = [TraceRow](
       repeating: TraceRow(vehicle: 0, x: 0, y: 0), count: header.vehicles)
@@ -198,7 +206,7 @@ extension TraceFile {
         let current = rows[i]
         row(current)
         let vehicle = current.vehicle
-        if time - lastTimes[vehicle] <= TraceFile.largestMoveTime + TraceFile.timeTolerance {
+        if time - lastTimes[vehicle] <= longest + TraceFile.timeTolerance {
           move(lastRows[vehicle], current)
         }
         lastTimes[vehicle] = time

@@ -19,7 +19,7 @@ struct BenchTasks: ParsableCommand {
     guard seconds > 0, seconds <= 3600 else {
       throw ValidationError("--seconds must be above 0 and at most 3600, not \(seconds).")
     }
-    let names = roadRSUAlgorithms.map(\.name)
+    let names = Registry.roadRSU.map(\.name)
     guard names.contains(algorithm) else {
       throw ValidationError("'\(algorithm)' is none of \(names.joined(separator: ", ")).")
     }

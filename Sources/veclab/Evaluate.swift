@@ -1,5 +1,6 @@
 import ArgumentParser
-import Experiments
+import Plan
+import Runs
 
 struct Evaluate: ParsableCommand {
   static let configuration = CommandConfiguration(

@@ -1,5 +1,5 @@
 import ArgumentParser
-import Experiments
+import Plan
 import Support
 
 /// Options of every command that takes an experiment file.

@@ -1,5 +1,7 @@
 import ArgumentParser
-import Experiments
+import Figures
+import Plan
+import Runs
 import Support
 
 struct FiguresCommand: ParsableCommand {

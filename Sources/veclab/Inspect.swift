@@ -38,6 +38,12 @@ struct Inspect: AsyncParsableCommand {
 
   @Option(
     help: ArgumentHelp(
+      "Largest distance in time of two samples of a vehicle to interpolate between.",
+      valueName: "s"))
+  var interpolationGap = 2.0
+
+  @Option(
+    help: ArgumentHelp(
       "Vehicles that a window needs (client and service vehicles).", valueName: "n"))
   var vehicles = 12
 
@@ -60,6 +66,10 @@ struct Inspect: AsyncParsableCommand {
       throw ValidationError(
         "--slot-length must be a finite number of at least 0.001 s, not \(slotLength).")
     }
+    guard interpolationGap.isFinite, interpolationGap >= 0 else {
+      throw ValidationError(
+        "--interpolation-gap must be a finite number of at least 0, not \(interpolationGap).")
+    }
     guard vehicles >= 1 else { throw ValidationError("--vehicles must be at least 1.") }
     if let plot, !plot.hasSuffix(".svg"), !plot.hasSuffix(".png") {
       throw ValidationError("--plot needs a file that ends in .svg or .png.")
@@ -74,16 +84,17 @@ struct Inspect: AsyncParsableCommand {
     if rsu == "auto" {
       place = try RSUPlacement.automatic(
         trace: file, coverage: coverage, slots: slots, slotLength: slotLength,
-        vehicles: vehicles)
+        vehicles: vehicles, maximumGap: interpolationGap)
     } else {
       let values = try ImportSelection.numbers(rsu, count: 2, "--rsu", "x,y or auto")
       place = (values[0], values[1])
     }
     let windows = try QualifyingWindows(
       trace: file, rsuX: place.x, rsuY: place.y, coverage: coverage, slots: slots,
-      slotLength: slotLength)
+      slotLength: slotLength, maximumGap: interpolationGap)
+    let sampling = Sampling(slotLength: slotLength, interpolationGap: interpolationGap)
     let axis = try? RoadAxis(
-      trace: file, nearX: place.x, nearY: place.y, radius: coverage)
+      trace: file, nearX: place.x, nearY: place.y, radius: coverage, sampling: sampling)
     let report = InspectReport(
       trace: trace, file: file, place: place, coverage: coverage, axis: axis, windows: windows,
       needed: vehicles)

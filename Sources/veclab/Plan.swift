@@ -1,7 +1,9 @@
 import ArgumentParser
-import Experiments
 import Foundation
+import Plan
+import Runs
 import Support
+import Sweep
 
 struct PlanCommand: ParsableCommand {
   static let configuration = CommandConfiguration(

@@ -1,7 +1,9 @@
 import ArgumentParser
-import Experiments
 import Foundation
+import Plan
+import Runs
 import Support
+import Sweep
 import Synchronization
 
 /// `veclab run`: executes an experiment's runs in worker processes.

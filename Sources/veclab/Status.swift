@@ -1,7 +1,9 @@
 import ArgumentParser
-import Experiments
 import Glibc
+import Plan
+import Runs
 import Support
+import Sweep
 
 /// `veclab status`: where a sweep stands, seen from anywhere.
 struct Status: AsyncParsableCommand {

@@ -1,6 +1,8 @@
 import ArgumentParser
-import Experiments
+import Plan
+import Runs
 import Support
+import Sweep
 
 /// `veclab submit`: hands a sweep to a Slurm cluster.
 struct Submit: AsyncParsableCommand {

@@ -1,7 +1,7 @@
 import ArgumentParser
-import Experiments
 @preconcurrency import Glibc
 import Support
+import Sweep
 
 /// The `veclab` program: one subcommand per file of this folder.
 @main
@@ -22,6 +22,7 @@ struct VECLabCommand: AsyncParsableCommand {
       Evaluate.self,
       AlgorithmsCommand.self,
       Bench.self,
+      AgentGuardCommand.self,
     ])
 
   static func main() async {

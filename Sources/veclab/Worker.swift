@@ -1,7 +1,9 @@
 import ArgumentParser
-import Experiments
 import Glibc
+import Plan
+import Runs
 import Support
+import Sweep
 
 /// `veclab worker`: claims and executes the runs of a plan until nothing is left.
 struct Worker: ParsableCommand {

@@ -33,9 +33,10 @@ private func agent(
   _ name: String, _ environment: RoadRSUEnvironment, seed: UInt64 = 1,
   _ given: [String: ParameterValue] = [:]
 ) throws -> any Agent<RoadRSUEnvironment> {
-  let algorithm = try #require(roadRSUAlgorithms.first { $0.name == name })
+  let algorithm = try #require(Registry.roadRSU.first { $0.name == name })
   return try algorithm.make(
-    environment, ParameterValues(schema: algorithm.parameters, setting: given), seed, 0)
+    environment, ParameterValues(schema: algorithm.parameters, setting: given),
+    AgentContext(seed: seed))
 }
 
 /// Runs one episode and returns its outcomes.
@@ -216,7 +217,7 @@ private func relativeError(_ a: Double, _ b: Double) -> Double {
 
 @Suite struct RoadBaselineTests {
   @Test func everyAlgorithmPlaysWholeEpisodes() throws {
-    for algorithm in roadRSUAlgorithms {
+    for algorithm in Registry.roadRSU {
       for seed in 1...3 as ClosedRange<UInt64> {
         var environment = try roadEnvironment(["releaseRate": .number(0.1)], seed: seed)
         var agent = try agent(algorithm.name, environment, seed: seed)
@@ -229,7 +230,7 @@ private func relativeError(_ a: Double, _ b: Double) -> Double {
 
   @Test func releasesAreTheSameForEveryAlgorithm() throws {
     var seen: Set<[String]> = []
-    for algorithm in roadRSUAlgorithms {
+    for algorithm in Registry.roadRSU {
       var environment = try roadEnvironment(seed: 4)
       var agent = try agent(algorithm.name, environment)
       let outcomes = try play(&environment, &agent)

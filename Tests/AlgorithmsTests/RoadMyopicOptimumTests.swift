@@ -154,8 +154,8 @@ private let settings: [[String: ParameterValue]] = [
     for seed in 1...4 as ClosedRange<UInt64> {
       for rate in [0.05, 0.4] {
         var environment = try roadEnvironment(["releaseRate": .number(rate)], seed: seed)
-        var agents = try roadRSUAlgorithms.map {
-          try $0.make(environment, ParameterValues(schema: $0.parameters), seed, 0)
+        var agents = try Registry.roadRSU.map {
+          try $0.make(environment, ParameterValues(schema: $0.parameters), AgentContext(seed: seed))
         }
         let optimum = RoadMyopicOptimum(model: environment.model)
         environment.beginEpisode(0, phase: .eval)
@@ -171,7 +171,7 @@ private let settings: [[String: ParameterValue]] = [
             let cost = try environment.model.cost(of: decision, in: situation).cost
             #expect(
               least <= cost * (1 + 1e-10),
-              "seed \(seed), task \(situation.task): \(roadRSUAlgorithms[i].name)")
+              "seed \(seed), task \(situation.task): \(Registry.roadRSU[i].name)")
             decisions.append(decision)
           }
           _ = try environment.apply(decisions[turn % decisions.count])

@@ -11,13 +11,15 @@ import Trace
     return (-1000...1000).contains(x) ? x : nil
   }
 
-  private func sources(duration: Int = 400, seed: UInt64 = 1) throws -> ScenarioSources {
+  private func sources(
+    duration: Int = 400, seed: UInt64 = 1, period: Int = 1
+  ) throws -> ScenarioSources {
     let folder = "/tmp/veclab-single-\(UInt64.random(in: 0 ... .max))"
     try Files.makeFolder(folder)
     defer { try? Files.remove(folder) }
     let writer = try TraceWriter(path: folder + "/road.trace")
     defer { writer.cancel() }
-    for second in 0...duration {
+    for second in stride(from: 0, through: duration, by: period) {
       try writer.beginStep(time: Double(second))
       for vehicle in 0..<120 {
         guard let x = place(vehicle, Double(second)) else { continue }
@@ -63,6 +65,34 @@ import Trace
           }
         }
       }
+    }
+  }
+
+  @Test func tracesSampledEveryFiveSecondsServeBothModels() throws {
+    let road: [String: ParameterValue] = [
+      "rsuPositions": .list([.list([.number(0), .number(5)])]), "vehicles": .integer(5),
+      "dnnTypes": .list([.text("alexnet")]),
+    ]
+    for (length, gap) in [(5.0, 5.0), (5, 2), (1, 5)] {
+      let settings: [String: ParameterValue] = [
+        "slotLength": .number(length), "interpolationGap": .number(gap), "slots": .integer(6),
+      ]
+      let one = try SingleRSUEnvironment(
+        parameters: SingleRSUFixture.parameters(settings), sources: sources(period: 5))
+      #expect(one.scenario.axis.directionX == 1)
+      let values = try ParameterValues(
+        schema: RoadRSUEnvironment.parameters,
+        setting: settings.merging(road, uniquingKeysWith: { $1 }))
+      let several = try RoadRSUEnvironment(parameters: values, sources: sources(period: 5))
+      #expect(several.axis.directionX == 1)
+    }
+    do {
+      _ = try SingleRSUEnvironment(
+        parameters: SingleRSUFixture.parameters(atOrigin), sources: sources(period: 5))
+      Issue.record("5 s without interpolation over 5 s were accepted")
+    } catch let error as InputError {
+      #expect("\(error)".contains("sampled every 5 s"), "\(error)")
+      #expect(error.advice?.contains("interpolationGap") == true)
     }
   }
 

@@ -69,6 +69,68 @@ import Trace
     }
   }
 
+  /// 12 vehicles at 2 m/s along x, sampled every `period` seconds.
+  private func sampled(every period: Double) -> TraceExample {
+    var example = TraceExample()
+    for step in 0..<40 {
+      let time = Double(step) * period
+      let rows = (0..<12).map { v in
+        TraceExample.Sample(
+          name: "\(v)", x: 800 + 25 * Double(v) + 2 * time, y: 100, speed: 2)
+      }
+      example.steps.append((time, rows))
+    }
+    return example
+  }
+
+  @Test(arguments: [3.0, 5, 10])
+  func slowSamplingFollowsSlotsAndInterpolation(period: Double) throws {
+    let trace = try sampled(every: period).opened()
+    #expect(trace.samplingStep() == period)
+    let settings = [
+      Sampling(slotLength: period, interpolationGap: 2),
+      Sampling(slotLength: 2 * period, interpolationGap: 0),
+      Sampling(slotLength: 1, interpolationGap: period),
+    ]
+    for sampling in settings {
+      #expect(trace.samplingAdvice(sampling) == nil)
+      for axis in [
+        try RoadAxis(trace: trace, sampling: sampling),
+        try RoadAxis(trace: trace, nearX: 1000, nearY: 90, radius: 500, sampling: sampling),
+      ] {
+        #expect(axis.directionX == 1 && axis.directionY == 0)
+      }
+      let place = try RSUPlacement.automatic(
+        trace: trace, coverage: 500, slots: 3, slotLength: sampling.slotLength, vehicles: 6,
+        maximumGap: sampling.interpolationGap)
+      #expect(abs(place.y - 90) < 1e-9)
+    }
+  }
+
+  @Test func tooSlowSamplingIsNamed() throws {
+    let trace = try sampled(every: 1000).opened()
+    func problem(_ body: () throws -> Void) -> String {
+      do { try body() } catch { return "\(error)" }
+      return "none"
+    }
+    let sampling = Sampling(slotLength: 1, interpolationGap: 2)
+    for text in [
+      problem { _ = try RoadAxis(trace: trace) },
+      problem { _ = try RoadAxis(trace: trace, nearX: 1000, nearY: 90, radius: 500) },
+      problem {
+        _ = try RSUPlacement.automatic(
+          trace: trace, coverage: 500, slots: 3, slotLength: 1, vehicles: 6)
+      },
+    ] {
+      #expect(
+        text.contains("sampled every 1000 s, more than the interpolation gap of 2 s"), "\(text)")
+      #expect(text.contains("milliseconds") && text.contains(trace.path))
+    }
+    #expect(trace.samplingAdvice(sampling)?.advice.contains("1000 or more") == true)
+    // Samples every 0.4 s fall between slots of 1 s, but are near enough to interpolate.
+    #expect(try sampled(every: 0.4).opened().samplingAdvice(sampling) == nil)
+  }
+
   @Test func placementStandsBesideTheRoadAndIsNearlyTheBest() throws {
     // One-way along x at y = 3; vehicles slow down around x = 900, so that is where most stay.
     var example = TraceExample()

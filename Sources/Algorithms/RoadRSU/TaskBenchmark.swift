@@ -20,8 +20,8 @@ public struct TaskBenchmark: Sendable {
 
   /// Plays whole episodes, their set-up and metrics included, until the time is over.
   public func run(profiles: (String) throws -> DNNProfile) throws -> Report {
-    guard let algorithm = roadRSUAlgorithms.first(where: { $0.name == algorithm }) else {
-      let names = roadRSUAlgorithms.map(\.name)
+    guard let algorithm = Registry.roadRSU.first(where: { $0.name == algorithm }) else {
+      let names = Registry.roadRSU.map(\.name)
       throw InputError(
         "is not an algorithm of the road model", key: "algorithm", value: algorithm,
         advice: "Known are \(names.joined(separator: ", "))")
@@ -38,7 +38,7 @@ public struct TaskBenchmark: Sendable {
           slots: values.integer("slots"), slotLength: values.number("slotLength"), using: &stream)
       })
     let agent = try algorithm.make(
-      environment, ParameterValues(schema: algorithm.parameters), 1, 0)
+      environment, ParameterValues(schema: algorithm.parameters), AgentContext(seed: 1))
     return try measure(environment, agent)
   }
 

@@ -52,7 +52,11 @@ public struct RoadRSUEnvironment: Environment {
       road: sources.trace, parameters: parameters, needsTraining: sources.needsTraining)
     try self.init(
       parameters: parameters, profiles: sources.profiles, seed: sources.seed,
-      axis: RoadAxis(trace: sources.trace), windows: windows)
+      axis: RoadAxis(
+        trace: sources.trace,
+        sampling: Sampling(
+          slotLength: parameters.number("slotLength"),
+          interpolationGap: parameters.number("interpolationGap"))), windows: windows)
   }
 
   /// An environment on windows in memory, for tests and measurements.

@@ -50,7 +50,9 @@ public struct SingleRSUEnvironment: Environment {
       advice: "Fewer vehicles, fewer slots, a larger coverage, another place of the RSU "
         + "(see 'veclab inspect') or a trace with more traffic would help",
       needsTraining: sources.needsTraining)
-    let axis = try RoadAxis(trace: trace, nearX: rsu.x, nearY: rsu.y, radius: coverage)
+    let axis = try RoadAxis(
+      trace: trace, nearX: rsu.x, nearY: rsu.y, radius: coverage,
+      sampling: Sampling(slotLength: slotLength, interpolationGap: gap))
     try self.init(
       parameters: parameters, profiles: sources.profiles, seed: sources.seed, windows: windows,
       rsu: rsu, axis: axis)

@@ -1,0 +1,216 @@
+internal import Support
+
+/// An experiment file, decoded strictly: every key is known, every value of its type and in its range.
+///
+/// Keys of the file (`Experiments/README.md` explains them with examples):
+/// - `experiment`: name, also of the folder under Results. `title`: free text.
+/// - `model`: name of the model. `trace`: FCD file or imported trace, or a list of such.
+/// - `agents`: own algorithms in other languages, see `AgentDefinition`.
+/// - `dnn`: own DNN tables, name to path. Paths are relative to the experiment file.
+/// - `parameters`: values of the model, the algorithms and the run that do not vary.
+/// - `grid`: `product`, `seeds`, `zip`, `variants`, `when`, `exclude`.
+/// - `profiles`: name to overrides of `trace`, `parameters`, `grid`, `record`, `limits`; the first one is the
+///   default.
+/// - `record`: `slots` writes the tables that log every outcome of the final evaluation.
+/// - `limits`: `time` and `memory` of one run.
+/// - `figures`: see `FigureSpecification`.
+public struct Experiment: Sendable {
+  /// A trace with the name that figures call it by.
+  struct TraceSource: Sendable {
+    let name: String
+    let path: String
+    let location: SourceLocation
+  }
+
+  /// Path of the file as given.
+  public let file: String
+  public let name: String
+  public let title: String
+  /// Profile in use; nil in a file without profiles.
+  public let profile: String?
+  public let profiles: [String]
+  public let model: AnyModel
+  public let record: [String]
+  public let limits: RunLimits
+  public let checkpointEvery: Int
+  public let figures: [FigureSpecification]
+  let traces: [TraceSource]
+  let dnnFiles: [String: TraceSource]
+  let parameters: [Setting]
+  /// The points of the grid, in order.
+  let points: [GridPoint]
+  /// Keys that the grid varies, in order.
+  public let dimensions: [String]
+  let location: SourceLocation
+
+  /// Words of `record`.
+  public static let recordWords = ["slots"]
+
+  /// Reads a file.
+  ///
+  /// - Parameter profile: nil takes the first profile of the file, if it has any.
+  /// - Throws: `InputError` with file, line, column, key, value and advice.
+  public init(path: String, profile: String? = nil, models: [AnyModel] = Models.all) throws {
+    try self.init(root: YAMLNode(path: path).mapping(), profile: profile, models: models)
+  }
+
+  /// Reads a text as if it stood in a file.
+  public init(
+    text: String, file: String, profile: String? = nil, models: [AnyModel] = Models.all
+  ) throws {
+    try self.init(
+      root: YAMLNode(text: text, file: file).mapping(), profile: profile, models: models)
+  }
+
+  private init(root: YAMLMapping, profile: String?, models: [AnyModel]) throws {
+    let profileNodes = try root["profiles"]?.mapping().entries ?? []
+    let names = profileNodes.map(\.key)
+    if let profile, !names.contains(profile) {
+      throw InputError(
+        "is not a profile of \(root.location.file)", key: "--profile", value: profile,
+        advice: names.isEmpty ? "It has none" : "Its profiles are \(names.joined(separator: ", "))")
+    }
+    let chosen = profile ?? names.first
+    // The others are decoded too: a mistake in them must not wait for the day they are used.
+    for entry in profileNodes where entry.key != chosen {
+      _ = try Experiment(root: root, overrides: entry, profiles: names, models: models)
+    }
+    self = try Experiment(
+      root: root, overrides: profileNodes.first { $0.key == chosen }, profiles: names,
+      models: models)
+  }
+
+  private init(
+    root: YAMLMapping, overrides: YAMLMapping.Entry?, profiles: [String], models: [AnyModel]
+  ) throws {
+    try root.allow([
+      "experiment", "title", "model", "trace", "dnn", "agents", "parameters", "grid", "profiles",
+      "record",
+      "limits", "figures",
+    ])
+    let mapping = try root.overridden(by: overrides)
+    file = root.location.file
+    location = SourceLocation(file: file, line: 1, column: 1, key: "grid")
+    self.profiles = profiles
+    profile = overrides?.key
+    name = try mapping.required("experiment", "Name it; results go to the folder of that name")
+      .identifier()
+    title = try mapping["title"]?.text() ?? name
+    let folder = Files.folder(of: file)
+    let offered = try Experiment.model(mapping, among: models)
+    let model = try offered.adding(
+      mapping["agents"]?.mapping().entries.map {
+        try AgentDefinition($0, folder: folder, model: offered)
+      } ?? [])
+    self.model = model
+    traces = try Experiment.traces(mapping, folder: folder)
+    var dnnFiles: [String: TraceSource] = [:]
+    for entry in try mapping["dnn"]?.mapping().entries ?? [] {
+      dnnFiles[entry.key] = TraceSource(
+        name: entry.key, path: Files.path(try entry.value.text(), relativeTo: folder),
+        location: entry.value.location)
+    }
+    self.dnnFiles = dnnFiles
+
+    let record = try mapping["record"].map { try Experiment.record($0) } ?? []
+    self.record = record
+    limits = try Experiment.limits(mapping["limits"])
+
+    var checkpointEvery = 50
+    var parameters: [Setting] = []
+    for entry in try mapping["parameters"]?.mapping().entries ?? [] {
+      if entry.key == RunParameters.checkpointEvery.key {
+        checkpointEvery = try entry.value.integer(1...1_000_000)
+      } else {
+        parameters.append(try model.setting(entry.key, entry.value, at: entry.location))
+      }
+    }
+    self.parameters = parameters
+    self.checkpointEvery = checkpointEvery
+
+    let grid = try GridDecoder(model: model, parameters: parameters, traces: traces)
+      .grid(mapping["grid"])
+    let gridLocation = mapping["grid"]?.location ?? location
+    points = try grid.points(location: gridLocation) { key, point in
+      model.value(of: key, at: point, parameters: parameters)
+    }
+    if points.isEmpty {
+      throw gridLocation.error(
+        "has no point left", advice: "Every point is excluded: check 'exclude'")
+    }
+    var dimensions: [String] = []
+    for setting in points.lazy.flatMap(\.settings) where !dimensions.contains(setting.key) {
+      dimensions.append(setting.key)
+    }
+    self.dimensions = dimensions
+    if points.contains(where: { $0["algorithm"] == nil })
+      && !parameters.contains(where: { $0.key == "algorithm" })
+    {
+      throw gridLocation.error(
+        "names no algorithm",
+        advice: "Add 'algorithm: [\(model.algorithms.first?.name ?? "greedy")]' to grid.product")
+    }
+
+    let labels = Labels(points: points, parameters: parameters, model: model)
+    figures =
+      try mapping["figures"].map {
+        try FigureSpecification.list(
+          $0, model: model, labels: labels, isRecording: !record.isEmpty,
+          isStrict: overrides?.key == profiles.first)
+      } ?? []
+  }
+
+  private static func model(_ mapping: YAMLMapping, among models: [AnyModel]) throws -> AnyModel {
+    let names = models.map(\.name)
+    let advice = "Models are \(names.joined(separator: ", "))"
+    let node = try mapping.required("model", advice)
+    let word = try node.text()
+    guard let model = models.first(where: { $0.name == word }) else {
+      throw node.error(
+        "is not a model", value: word,
+        advice: nearestName(to: word, among: names).map { "Did you mean '\($0)'?" } ?? advice)
+    }
+    return model
+  }
+
+  private static func traces(_ mapping: YAMLMapping, folder: String) throws -> [TraceSource] {
+    let node = try mapping.required("trace", "Name a SUMO FCD file or an imported trace")
+    var traces: [TraceSource] = []
+    for element in try node.oneOrMore() {
+      let path = try element.text()
+      var name = Files.name(of: path)
+      for ending in [".gz", ".xml", ".fcd", ".trace"] where name.hasSuffix(ending) {
+        name.removeLast(ending.count)
+      }
+      if traces.contains(where: { $0.name == name }) {
+        throw element.error(
+          "has the same name as another trace", value: name,
+          advice: "Figures could not tell them apart: rename one of the files")
+      }
+      traces.append(
+        TraceSource(
+          name: name, path: Files.path(path, relativeTo: folder), location: element.location))
+    }
+    return traces
+  }
+
+  /// Words of `record`, in a fixed order.
+  static func record(_ node: YAMLNode) throws -> [String] {
+    for element in try node.oneOrMore() {
+      let word = try element.text()
+      if !recordWords.contains(word) {
+        throw element.error(
+          "is not something to record", value: word,
+          advice: "Known are \(recordWords.joined(separator: ", "))")
+      }
+    }
+    return recordWords
+  }
+
+  private static func limits(_ node: YAMLNode?) throws -> RunLimits {
+    guard let mapping = try node?.mapping() else { return RunLimits() }
+    try mapping.allow(["time", "memory"])
+    return RunLimits(
+      time: try mapping["time"]?.duration(), memory: try mapping["memory"]?.memorySize())
+  }
+}

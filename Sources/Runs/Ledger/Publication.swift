@@ -1,0 +1,102 @@
+internal import Glibc
+internal import Plan
+internal import Support
+
+/// The last step of a run: its files become its result in one rename.
+package struct Publication {
+  let ledger: RunLedger
+  let specification: RunSpecification
+
+  package enum Outcome: Equatable {
+    case published
+    /// Another attempt had published before; this one's files are dropped.
+    case alreadyPublished
+  }
+
+  /// Flushes everything, then renames the folder to the run's result.
+  ///
+  /// A result that is there already refuses the rename. Nothing is flushed after the rename but the folder's
+  /// entry: a reader that sees the result sees all of it.
+  func publish(_ folder: String) throws -> Outcome {
+    try Publication.seal(folder, as: specification)
+    let run = specification.id
+    let result = ledger.resultFolder(run)
+    while rename(folder, result) != 0 {
+      let code = errno
+      guard code == ENOTEMPTY || code == EEXIST else {
+        throw Files.failure("publish the result as", result, code: code)
+      }
+      if ledger.isComplete(run) {
+        try Files.remove(folder)
+        return .alreadyPublished
+      }
+      try ledger.setAside(run)
+    }
+    try Files.synchroniseFolder(ledger.runFolder(run))
+    try Files.synchroniseFolder(ledger.runsFolder)
+    return .published
+  }
+
+  /// Writes the manifest of a folder's files and flushes everything: what is left is to rename the folder.
+  static func seal(_ folder: String, as specification: RunSpecification) throws {
+    let manifest = try Manifest(specification: specification, folder: folder)
+    guard !manifest.files.isEmpty else {
+      throw InputError("the run ended without writing a file", file: folder)
+    }
+    for file in manifest.files { try Publication.flush(folder + "/" + file.name) }
+    try Files.writeSynchronised(
+      Array(manifest.text.utf8), to: folder + "/" + Manifest.fileName)
+    for name in Set(manifest.files.map { Files.folder(of: folder + "/" + $0.name) }).sorted()
+    where name != folder {
+      try Files.synchroniseFolder(name)
+    }
+    try Files.synchroniseFolder(folder)
+  }
+
+  private static func flush(_ path: String) throws {
+    let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+    guard descriptor >= 0 else { throw Files.failure("open", path) }
+    defer { close(descriptor) }
+    guard fsync(descriptor) == 0 else { throw Files.failure("flush", path) }
+  }
+}
+
+extension RunLedger {
+  /// Moves a run's result folder to the first free `damaged-N` beside it.
+  ///
+  /// - Returns: the new path; nil when there was nothing to move.
+  @discardableResult
+  func setAside(_ run: String) throws -> String? {
+    var number = 1
+    while Files.exists("\(runFolder(run))/damaged-\(number)") { number += 1 }
+    let target = "\(runFolder(run))/damaged-\(number)"
+    guard rename(resultFolder(run), target) == 0 else {
+      if errno == ENOENT { return nil }
+      throw Files.failure("move the damaged result to", target)
+    }
+    return target
+  }
+
+  /// Verifies the published results among runs and moves those that do not verify aside, so that they run again.
+  ///
+  /// - Returns: a sentence for each of them.
+  public func setAsideDamaged(_ runs: [String]) throws -> [String] {
+    try runs.compactMap { run in
+      guard Files.exists(resultFolder(run)) else { return nil }
+      do {
+        try verify(run)
+        return nil
+      } catch let error as InputError where error.systemCode.map({ $0 == ENOENT }) ?? true {
+        guard let target = try setAside(run) else { return nil }
+        // Another process may have replaced the damaged result since it was read.
+        if let manifest = try? Manifest(folder: target, run: run),
+          (try? manifest.verify(folder: target)) != nil,
+          rename(target, resultFolder(run)) == 0
+        {
+          return nil
+        }
+        return "\(error) The result is kept in \(target) and the run is done again."
+      }
+    }
+  }
+}

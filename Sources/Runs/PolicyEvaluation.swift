@@ -1,0 +1,209 @@
+internal import Algorithms
+public import Plan
+internal import Simulation
+internal import Support
+internal import Trace
+
+/// Evaluates the trained policy of a published run on another trace or in another scenario of equal shape.
+///
+/// Writes `episodes.csv`, `timing.csv`, `run.json`, the model's further tables (and the logs when recording),
+/// `provenance.json` and `manifest.json` into a new folder, all or nothing.
+///
+/// - Parameters:
+///   - runFolder: the run's `result` folder, or the run's own folder; what is read is checked against its manifest.
+///   - tracePath: FCD file or imported trace; it needs windows for evaluation only.
+///   - settings: parameters to change, none of which may be the algorithm's.
+/// - Throws: `InputError` with file, key and value for whatever does not go with the policy.
+public func evaluatePolicy(
+  runFolder: String, tracePath: String, settings: [PointFilter], episodes: Int?, isRecording: Bool,
+  output: String, models: [AnyModel] = Models.all
+) throws {
+  let evaluation = try PolicyEvaluation(
+    runFolder: runFolder, tracePath: tracePath, settings: settings, episodes: episodes,
+    isRecording: isRecording, output: output)
+  guard let model = Models.named(evaluation.modelName, among: models) else {
+    throw RunDocument.damaged("it names no model of this program")
+  }
+  try evaluation.run(model.offered)
+}
+
+/// An evaluation before the types of its model are known.
+struct PolicyEvaluation {
+  let policy: TrainedPolicy
+  let tracePath: String
+  let settings: [PointFilter]
+  let episodes: Int?
+  let isRecording: Bool
+  let output: String
+  private let start = monotonicSeconds()
+  private let startOfDay = Provenance.timeOfDay()
+  private let processorStart = workSeconds()
+
+  var modelName: String { policy.modelName }
+  var algorithmName: String { policy.algorithmName }
+
+  init(
+    runFolder: String, tracePath: String, settings: [PointFilter], episodes: Int?,
+    isRecording: Bool, output: String
+  ) throws {
+    var output = output
+    while output.count > 1, output.hasSuffix("/") { output.removeLast() }
+    if Files.exists(output) {
+      throw InputError("exists already", file: output, advice: "Choose a new folder")
+    }
+    policy = try TrainedPolicy(runFolder: runFolder)
+    self.tracePath = tracePath
+    self.settings = settings
+    self.episodes = episodes
+    self.isRecording = isRecording
+    self.output = output
+  }
+
+  func run<Offered: OfferedModel>(_ offered: Offered) throws {
+    let temporary = "\(output).partial"
+    let algorithm = try offered.algorithm(
+      of: policy.document,
+      at: AgentPlace(
+        experimentFolder: policy.experimentFolder, attemptFolder: temporary, patience: .standard,
+        shouldStop: { false }))
+    try Files.remove(temporary)
+    try Files.makeFolder(temporary)
+    do {
+      try evaluate(Offered.Model.self, algorithm, in: temporary)
+    } catch {
+      try Files.remove(temporary)
+      throw error
+    }
+    try Files.moveFolder(temporary, to: output)
+  }
+
+  private func evaluate<Model: Environment>(
+    _ model: Model.Type, _ algorithm: Algorithm<Model>, in temporary: String
+  ) throws {
+    let trained = try RunDocument(policy.document, model: model, algorithm: algorithm)
+    let changed = try parameters(of: trained, model, algorithm)
+    let profiles = try policy.profiles(
+      Model.profileNames(changed), areGiven: settings.contains { $0.key == "dnnTypes" })
+    let (path, digest) = try importedTrace(tracePath, experimentFolder: temporary)
+    let imported = Files.path(path, relativeTo: temporary)
+    do {
+      let trace = try TraceFile(path: imported)
+      guard case .object(var members) = policy.document else {
+        throw RunDocument.damaged("no object")
+      }
+      members["parameters"] = changed.identity(
+        schema: Model.parameters + algorithm.parameters
+          + RunParameters.schema(isLearner: algorithm.isLearner))
+      members["trace"] = .text(digest)
+      members["profiles"] = .object(profiles.mapValues { .text($0.digest) })
+      members["record"] = .list(isRecording ? [.text("slots")] : [])
+      let evaluated = try RunDocument(.object(members), model: model, algorithm: algorithm)
+      let environment = try Model(
+        parameters: changed,
+        sources: ScenarioSources(
+          trace: trace, profiles: profiles, seed: evaluated.seed, needsTraining: false))
+      let agent = try algorithm.make(
+        environment, changed,
+        AgentContext(seed: evaluated.seed, episodes: evaluated.trainingEpisodes))
+      defer { agent.close(isFinished: true) }
+      try evaluate(evaluated, trained, environment, agent, in: temporary)
+    } catch var error as InputError where error.file == imported {
+      // The imported copy is gone when the message is read.
+      error.file = tracePath
+      throw error
+    }
+  }
+
+  /// The run's parameters with the settings in them.
+  private func parameters<Model: Environment>(
+    of trained: RunDocument, _ model: Model.Type, _ algorithm: Algorithm<Model>
+  ) throws -> ParameterValues {
+    let schema =
+      Model.parameters + algorithm.parameters
+      + RunParameters.schema(isLearner: algorithm.isLearner)
+    let ofTraining = Set((algorithm.parameters + RunParameters.learners).map(\.key))
+    var values = trained.parameters.values
+    var given: Set<String> = []
+    for setting in settings {
+      guard let parameter = schema.first(where: { $0.key == setting.key }) else {
+        let nearest = nearestName(to: setting.key, among: values.keys.sorted())
+        throw InputError(
+          "is not a parameter of the run", key: "--parameters", value: setting.key,
+          advice: nearest.map { "Did you mean '\($0)'?" })
+      }
+      let value = setting.values.count == 1 ? setting.values[0] : .list(setting.values)
+      if ofTraining.contains(setting.key) { throw ofPolicy(setting.key, value, trained) }
+      guard given.insert(setting.key).inserted else {
+        throw InputError(
+          "is given twice", key: "--parameters", value: setting.key, advice: "Give it once")
+      }
+      // A list of one may stand without brackets.
+      let isSingle = parameter.kind.accept(value) == nil
+      values[setting.key] =
+        isSingle && parameter.kind.accept(.list([value])) != nil ? .list([value]) : value
+    }
+    if let episodes { values["evaluationEpisodes"] = .integer(episodes) }
+    let wanted = try ParameterValues(schema: schema, setting: values)
+    var kept = wanted
+    Model.keepObservation(of: trained.parameters, in: &kept)
+    for key in given.sorted() where kept[key] != wanted[key] {
+      throw ofPolicy(key, wanted[key], trained)
+    }
+    return kept
+  }
+
+  private func ofPolicy(
+    _ key: String, _ value: ParameterValue, _ trained: RunDocument
+  ) -> InputError {
+    InputError(
+      "belongs to the policy, which was trained with \(trained.parameters[key].text)",
+      key: "--parameters", value: "\(key)=\(value.text)",
+      advice: "Only the scenario may change: parameters of the model '\(modelName)', seed and "
+        + "evaluationEpisodes; train a run of its own for another '\(key)'")
+  }
+
+  private func evaluate<Model: Environment, Learner: Agent<Model>>(
+    _ document: RunDocument, _ trained: RunDocument, _ environment: Model, _ agent: Learner,
+    in temporary: String
+  ) throws {
+    var session = RunSession(document: document, environment: environment, agent: agent)
+    try policy.restore(&session.agent, trained: trained.parameters)
+    session.trained = document.trainingEpisodes
+    while let step = session.nextStep { try session.carryOut(step) }
+
+    let specification = RunSpecification(
+      document: .object([
+        "format": .integer(1), "policy": policy.json, "run": document.json,
+      ]))
+    try session.writeEvaluation(of: policy, id: specification.id, folder: temporary)
+    let facts = Provenance.facts(
+      start: startOfDay, seconds: monotonicSeconds() - start,
+      cpuSeconds: workSeconds() - processorStart)
+    try Files.write(
+      Array(JSONValue.object(facts).readable.utf8), to: temporary + "/" + Provenance.fileName)
+    try Files.remove(temporary + "/traces")
+    try Publication.seal(temporary, as: specification)
+  }
+}
+
+extension RunSession {
+  /// Writes what an evaluation apart from its run has measured; who seals the folder flushes it.
+  func writeEvaluation(of policy: TrainedPolicy, id: String, folder: String) throws {
+    func write(_ bytes: [UInt8], _ name: String) throws {
+      try Files.write(bytes, to: "\(folder)/\(name)")
+    }
+    try write(record.episodes.bytes, "episodes.csv")
+    try write(record.timing.bytes, "timing.csv")
+    for (table, rows) in zip(Model.Metrics.tables, record.tables) {
+      try write(rows.bytes, table.file)
+    }
+    if document.isRecording {
+      for (log, table) in zip(Model.logs, record.logs) { try write(table.bytes, log.file) }
+    }
+    let description = JSONValue.object([
+      "id": .text(id), "policy": policy.json, "run": document.complete,
+      "constants": environment.constants,
+    ])
+    try write(Array(description.readable.utf8), "run.json")
+  }
+}

@@ -1,0 +1,121 @@
+internal import Glibc
+public import Plan
+public import Runs
+internal import Support
+
+/// What status and estimates need to know of a planned run, without reading its whole document.
+public struct SweepEntry: Sendable, Equatable {
+  public let run: String
+  /// Digest of everything but the seed and the numbers of episodes: an episode of runs of equal kind costs
+  /// about the same.
+  public let kind: String
+  /// Model and algorithm: the coarser class for estimates.
+  public let group: String
+  /// Training and evaluation episodes together, evaluations in the midst of training included.
+  public let episodes: Int
+  public let label: String
+
+  public init(run: String, kind: String, group: String, episodes: Int, label: String) {
+    self.run = run
+    self.kind = kind
+    self.group = group
+    self.episodes = episodes
+    self.label = label
+  }
+
+  /// - Parameter store: a run that is published with more recorded than asked for stands for it.
+  public init(_ planned: PlannedRun, store: any RunStore) {
+    let document = planned.specification.document
+    var members = document.objectValue ?? [:]
+    var parameters = members["parameters"]?.objectValue ?? [:]
+    episodes = RunSchedule(document).episodes
+    for key in ["seed", "episodes", "evaluationEpisodes"] { parameters[key] = nil }
+    members["parameters"] = .object(parameters)
+    run = store.published(planned.specification) ?? planned.specification.id
+    kind = String(SHA256Digest.hex(of: JSONValue.object(members).canonical).prefix(12))
+    group =
+      (document["model"]?.textValue ?? "") + "/" + (document["algorithm"]?.textValue ?? "")
+    label = planned.label
+  }
+}
+
+/// The list of a plan's runs beside the plan: `plans/<digest>.runs`, one line a run.
+///
+/// A plan of ten thousand runs has tens of megabytes; this list is read in a few milliseconds.
+public enum SweepIndex {
+  private static let ending = ".runs"
+
+  /// Writes a plan and its list.
+  ///
+  /// - Returns: the plan's path and the list.
+  public static func register(_ plan: Plan, ledger: RunLedger) throws -> (
+    path: String, entries: [SweepEntry]
+  ) {
+    let path = try plan.save(inExperimentFolder: ledger.folder)
+    let entries = plan.runs.map { SweepEntry($0, store: ledger) }
+    try save(entries, plan: plan.digest, folder: ledger.folder)
+    return (path, entries)
+  }
+
+  /// Writes a plan's list and makes it the experiment's latest.
+  public static func save(_ entries: [SweepEntry], plan digest: String, folder: String) throws {
+    var text = ""
+    for entry in entries {
+      let label = String(entry.label.map { $0 == "\t" || $0 == "\n" ? " " : $0 })
+      text += "\(entry.run)\t\(entry.kind)\t\(entry.group)\t\(entry.episodes)\t\(label)\n"
+    }
+    try Files.makeFolder(folder + "/plans")
+    try Files.writeAtomically(text, to: "\(folder)/plans/\(digest)\(ending)")
+  }
+
+  /// The list that was written last in an experiment's folder.
+  ///
+  /// - Throws: `InputError` when there is none.
+  public static func latest(folder: String) throws -> [SweepEntry] {
+    let plans = folder + "/plans"
+    var newest: (time: timespec, path: String)?
+    if Files.isFolder(plans) {
+      for name in try Files.list(plans) where name.hasSuffix(ending) {
+        var status = stat()
+        guard stat("\(plans)/\(name)", &status) == 0 else { continue }
+        let time = status.st_mtim
+        if let best = newest?.time,
+          (best.tv_sec, best.tv_nsec) >= (time.tv_sec, time.tv_nsec)
+        {
+          continue
+        }
+        newest = (time, "\(plans)/\(name)")
+      }
+    }
+    guard let path = newest?.path else {
+      throw InputError(
+        "holds no sweep", file: folder,
+        advice: "Name the folder of an experiment's results, or its experiment file")
+    }
+    return try read(path)
+  }
+
+  /// The runs of every list in an experiment's folder, each once; lists that cannot be read are passed over.
+  public static func all(folder: String) throws -> [SweepEntry] {
+    let plans = folder + "/plans"
+    guard Files.isFolder(plans) else { return [] }
+    var seen: Set<String> = []
+    return try Files.list(plans).filter { $0.hasSuffix(ending) }.flatMap { name in
+      ((try? read("\(plans)/\(name)")) ?? []).filter { seen.insert($0.run).inserted }
+    }
+  }
+
+  static func read(_ path: String) throws -> [SweepEntry] {
+    try Files.read(path).split(separator: 10).enumerated().map { index, line in
+      let fields = line.split(separator: 9, maxSplits: 4, omittingEmptySubsequences: false)
+        .map { String(decoding: $0, as: UTF8.self) }
+      guard fields.count == 5, let episodes = Int(fields[3]) else {
+        throw InputError(
+          "is not a list of runs", file: path, line: index + 1,
+          advice: "It is written anew by 'veclab run'")
+      }
+      return SweepEntry(
+        run: fields[0], kind: fields[1], group: fields[2], episodes: episodes, label: fields[4])
+    }
+  }
+}
