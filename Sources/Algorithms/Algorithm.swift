@@ -65,9 +65,10 @@ public struct Algorithm<Model: Environment>: Sendable {
   ///   those of the model and of the run.
   public init<Own: Settings>(
     name: String, version: Int, summary: String, isLearner: Bool = false, settings: Own.Type,
-    settle: @escaping @Sendable (
-      _ settings: inout Own, _ all: ParameterValues, _ given: Set<String>
-    ) throws -> Void = { _, _, _ in },
+    settle:
+      @escaping @Sendable (
+        _ settings: inout Own, _ all: ParameterValues, _ given: Set<String>
+      ) throws -> Void = { _, _, _ in },
     make: @escaping @Sendable (Model, Own, AgentContext) throws -> any Agent<Model>
   ) {
     self.init(
