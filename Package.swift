@@ -43,7 +43,7 @@ let package = Package(
     .target(
       name: "Runs",
       dependencies: [
-        "Plan", "Algorithms", "Neural", "Simulation", "Trace", "Support",
+        "Plan", "Algorithms", "Neural", "Simulation", "Trace", "Support", "CProcess",
         .product(name: "Logging", package: "swift-log"),
       ]),
     .target(name: "Figures", dependencies: ["Plan", "Simulation", "Support"]),
