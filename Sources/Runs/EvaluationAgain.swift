@@ -80,16 +80,20 @@ private struct EvaluationAgain {
 
   func run<Offered: OfferedModel>(_ offered: Offered) throws {
     let algorithm = try offered.algorithm(
-      published.specification["algorithm"]?.textValue ?? "")
+      of: published.specification,
+      at: AgentPlace(
+        experimentFolder: sources.experimentFolder, attemptFolder: ledger.runFolder(published.run),
+        patience: planned.patience ?? .standard, shouldStop: { false }))
     let document = try RunDocument(
       published.specification, model: Offered.Model.self, algorithm: algorithm)
     let environment = try planned.environment(Offered.Model.self, document, sources)
     let facts = try JSONValue(path: "\(folder)/\(Provenance.fileName)")
-    let instructionSet = document.isLearner ? facts["instructionSet"]?.textValue : nil
+    let instructionSet = document.usesKernels ? facts["instructionSet"]?.textValue : nil
     let agent = try InstructionSet.with(instructionSet) {
       try algorithm.make(
         environment, document.parameters, document.seed, document.trainingEpisodes)
     }
+    defer { agent.close(isFinished: true) }
     let tables = try evaluate(document, environment, agent)
     try publish(tables, facts)
   }
