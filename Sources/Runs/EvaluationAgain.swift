@@ -1,4 +1,5 @@
 internal import Algorithms
+internal import Neural
 public import Plan
 internal import Simulation
 internal import Support
@@ -89,10 +90,11 @@ private struct EvaluationAgain {
     let environment = try planned.environment(Offered.Model.self, document, sources)
     let facts = try JSONValue(path: "\(folder)/\(Provenance.fileName)")
     let instructionSet = document.usesKernels ? facts["instructionSet"]?.textValue : nil
-    let agent = try InstructionSet.with(instructionSet) {
-      try algorithm.make(
-        environment, document.parameters, document.seed, document.trainingEpisodes)
-    }
+    let agent = try algorithm.make(
+      environment, document.parameters,
+      AgentContext(
+        seed: document.seed, episodes: document.trainingEpisodes,
+        kernels: instructionSet.map { try Kernels.named($0) }))
     defer { agent.close(isFinished: true) }
     let tables = try evaluate(document, environment, agent)
     try publish(tables, facts)
