@@ -3,6 +3,7 @@ import Support
 /// What stands where in a trace file, found by checking all of it: magic, version, sizes, order of times, vehicle
 /// indices and the SHA-256 of every part.
 struct TraceContents {
+  let version: UInt64
   let header: TraceHeader
   private(set) var digest = ""
   private(set) var notes: [String] = []
@@ -17,6 +18,7 @@ struct TraceContents {
   /// - Throws: `InputError` that says what is damaged.
   init(_ file: RandomAccessFile) throws {
     let layout = try TraceLayout(file)
+    version = layout.version
     header = layout.header
     let tail = try file.bytes(layout.indexOffset..<layout.fileBytes)
     let namesStart = layout.namesOffset - layout.indexOffset
@@ -104,6 +106,7 @@ struct TraceContents {
 
 /// The header of a trace file, checked.
 private struct TraceLayout {
+  let version: UInt64
   let header: TraceHeader
   let digest: String
   let fileBytes, blocks, indexOffset, namesOffset, namesBytes: Int
@@ -118,9 +121,10 @@ private struct TraceLayout {
     guard start.count == TraceFormat.headerBytes else {
       throw file.damaged("it ends inside its header")
     }
-    guard TraceFormat.versions.contains(start.word(at: 8)) else {
+    version = start.word(at: 8)
+    guard TraceFormat.versions.contains(version) else {
       throw InputError(
-        "has version \(start.word(at: 8)) of the trace format, this program reads versions "
+        "has version \(version) of the trace format, this program reads versions "
           + "\(TraceFormat.versions.lowerBound) to \(TraceFormat.versions.upperBound)",
         file: file.name, advice: "Import the trace again with this version of 'veclab import'")
     }

@@ -15,6 +15,8 @@ public final class TraceFile: Sendable {
   public let header: TraceHeader
   /// SHA-256 of the content (projection, steps, rows, names): the same for every file that holds the same.
   public let digest: String
+  /// Whether it is of a version that keeps what its import warned of.
+  public let keepsNotes: Bool
   /// What its import warned of, a sentence each without a full stop; no part of the content.
   public let notes: [String]
   /// Times of the steps in seconds, strictly increasing.
@@ -45,6 +47,7 @@ public final class TraceFile: Sendable {
     path = file.name
     header = contents.header
     digest = contents.digest
+    keepsNotes = contents.version >= 2
     notes = contents.notes
     times = contents.times
     rowOffsets = contents.rowOffsets

@@ -13,7 +13,6 @@ final class FCDParser {
 
   private let name: String
   private let session: ImportSession
-  private let types: [[UInt8]]
   private var context: xmlParserCtxtPtr?
   private var failure: (any Error)?
   /// At the end of a truncated input libxml2 reports half a tag as an element: then the parser goes on, so that
@@ -37,13 +36,10 @@ final class FCDParser {
   private var lastCompleteTime: Double?
   private var idBuffer: [UInt8] = []
 
-  /// - Parameters:
-  ///   - name: What errors call the input.
-  ///   - types: Vehicle types to keep; empty: all.
-  init(name: String, types: [String], session: ImportSession) throws {
+  /// - Parameter name: What errors call the input.
+  init(name: String, session: ImportSession) throws {
     self.name = name
     self.session = session
-    self.types = types.map { Array($0.utf8) }
     var handler = xmlSAXHandler()
     handler.initialized = UInt32(XML_SAX2_MAGIC)
     handler.startElementNs = elementStarts
@@ -310,9 +306,7 @@ final class FCDParser {
     }
     let x = try number(xText, "x", id)
     let y = try number(yText, "y", id)
-    if !types.isEmpty {
-      guard let type, types.contains(where: { type.elementsEqual($0) }) else { return }
-    }
+    guard session.types.isOpen || isWanted(type) else { return }
     let decimals = min(FCDParser.decimals(xText), FCDParser.decimals(yText))
     let isNew: Bool
     if memchr(id.baseAddress!, 0x26, id.count) == nil {
@@ -328,6 +322,14 @@ final class FCDParser {
     guard isNew else {
       throw error("is in the timestep of \(time) s twice", key: "vehicle \(text(id))")
     }
+  }
+
+  private func isWanted(_ type: UnsafeRawBufferPointer?) -> Bool {
+    guard let type, type.contains(0x26) else {
+      return session.types.accepts(type)
+    }
+    decodeAmpersands(type)
+    return idBuffer.withUnsafeBytes { session.types.accepts($0) }
   }
 
   /// libxml2 leaves a literal ampersand of an attribute as `&#38;` unless it builds a tree.

@@ -9,8 +9,12 @@ final class ImportSession {
   private enum Plane {
     case unknown
     case metres
-    case geographic(LocalPlane)
+    /// Around the first vehicle that is kept: nil until it comes.
+    case geographic(LocalPlane?)
   }
+
+  /// SUMO's placeholder for a coordinate that a vehicle does not have, -2^30.
+  private static let placeholder = -1_073_741_824.0
 
   /// Largest projected coordinate in metres: beyond it no plane is local.
   private static let farthest = 1e6
@@ -19,23 +23,39 @@ final class ImportSession {
   private let options: ImportOptions
   private let writer: TraceWriter
   private var plane: Plane
-  private var detection = CoordinateDetection()
+  private var detection: CoordinateDetection
+  /// Whether the detection still takes rows.
+  private var isDetecting = true
+  var types: TypeFilter
   private var waitingSteps: [(time: Double, rows: Int)] = []
   private var waitingRows: [TraceRow] = []
-  private var firstPoint: (longitude: Double, latitude: Double)?
   /// All vehicles that pass the filter of types; per vehicle the last step, and the index in the trace or -1.
   private var seen = VehicleNames()
   private var lastSteps: [Int] = []
   private var kept: [Int32] = []
-  private var circleCentre = (x: 0.0, y: 0.0)
+  private let circleCentre: (x: Double, y: Double)
+  /// Longitudes and latitudes are within the circle in the plane around its centre.
+  private let circlePlane: LocalPlane?
   private var time = 0.0
   private var step = -1
 
   init(options: ImportOptions, writer: TraceWriter) {
     self.options = options
     self.writer = writer
-    plane = options.coordinates == .metres ? .metres : .unknown
-    if let circle = options.circle { circleCentre = (circle.x, circle.y) }
+    detection = CoordinateDetection(network: options.network)
+    types = TypeFilter(options.types)
+    circleCentre = options.circle.map { ($0.x, $0.y) } ?? (0, 0)
+    circlePlane = options.circle.flatMap {
+      CoordinateDetection.isGeographic($0.x, $0.y)
+        ? LocalPlane(longitude: $0.x, latitude: $0.y) : nil
+    }
+    switch options.coordinates {
+    case .metres: plane = .metres
+    case .geo:
+      plane = .geographic(nil)
+      summary.isGeographic = true
+    case .auto: plane = .unknown
+    }
   }
 
   /// Whether a step of this time is to be kept.
@@ -82,49 +102,73 @@ final class ImportSession {
     }
     guard lastSteps[vehicle] != step else { return false }
     lastSteps[vehicle] = step
+    if x == ImportSession.placeholder || y == ImportSession.placeholder {
+      summary.rowsWithoutPosition += 1
+      return true
+    }
+    if isDetecting {
+      detection.add(vehicle: vehicle, time: time, x: x, y: y, speed: speed, decimals: decimals)
+    }
     let row = TraceRow(vehicle: vehicle, x: x, y: y, speed: speed, position: position)
     if case .unknown = plane {
-      if firstPoint == nil { firstPoint = (x, y) }
       waitingRows.append(row)
       waitingSteps[waitingSteps.count - 1].rows += 1
-      if options.coordinates == .geo {
-        try resolve(.geographic)
-      } else {
-        detection.add(
-          vehicle: vehicle, time: time, x: x, y: y, speed: speed, decimals: decimals)
-        let verdict = detection.verdict
-        if verdict != .undecided { try resolve(verdict) }
-      }
     } else {
       try keep(row)
+    }
+    if isDetecting {
+      let verdict = detection.verdict
+      if verdict != .undecided { try resolve(verdict) }
     }
     return true
   }
 
-  /// Ends the import: the trace file gets its name.
+  /// Ends the import of rows: what is left to do is to finish the writer.
   func finish() throws {
-    if case .unknown = plane {
-      try resolve(options.coordinates == .geo ? .geographic : detection.finalVerdict)
-    }
+    if isDetecting { try resolve(detection.finalVerdict) }
     summary.ids = writer.names.count
-    summary.digest = try writer.finish()
+    summary.warnings += types.warnings + countWarnings
+    writer.notes = summary.warnings
+  }
+
+  private var countWarnings: [String] {
+    var warnings: [String] = []
+    if summary.vehicles == 0 { warnings.append("no vehicle was kept, the trace is empty") }
+    if summary.rowsWithoutSpeed > 0 {
+      warnings.append(
+        "\(summary.rowsWithoutSpeed) rows have no speed; it will be derived from positions")
+    }
+    if summary.rowsWithoutPosition > 0 {
+      warnings.append(
+        "\(summary.rowsWithoutPosition) rows were left out: they hold SUMO's placeholder for no "
+          + "position, \(CSVWriter.text(of: ImportSession.placeholder))")
+    }
+    if summary.impossibleRowsOutside > 0 {
+      warnings.append(
+        "\(summary.impossibleRowsOutside) rows outside --rect are no longitude and latitude at all")
+    }
+    return warnings
   }
 
   /// Settles what the coordinates are and lets the waiting rows through.
   private func resolve(_ verdict: CoordinateDetection.Verdict) throws {
-    if verdict == .geographic, let point = firstPoint {
-      try checkGeographic(x: point.longitude, y: point.latitude)
-      let local = LocalPlane(longitude: point.longitude, latitude: point.latitude)
-      plane = .geographic(local)
-      writer.projection = .localPlane(longitude: point.longitude, latitude: point.latitude)
-      summary.isGeographic = true
-      if let circle = options.circle {
-        circleCentre = local.project(longitude: circle.x, latitude: circle.y)
-      }
-    } else {
-      plane = .metres
+    isDetecting = false
+    let isUnknown = if case .unknown = plane { true } else { false }
+    if isUnknown && verdict == .exchanged {
+      throw InputError(
+        "x and y look like latitude and longitude exchanged: only so do the vehicles move as their "
+          + "speeds say",
+        advice:
+          "Exchange x (longitude) and y (latitude), or take them for metres with --coordinates "
+          + "metres (in an experiment file 'coordinates: metres')")
     }
+    let taken: CoordinateDetection.Verdict =
+      isUnknown ? verdict : summary.isGeographic ? .geographic : .metres
+    summary.warnings += detection.warnings(taken)
     detection = CoordinateDetection()
+    guard isUnknown else { return }
+    summary.isGeographic = verdict == .geographic
+    plane = verdict == .geographic ? .geographic(nil) : .metres
     var next = 0
     for waiting in waitingSteps {
       try writer.beginStep(time: waiting.time)
@@ -148,20 +192,33 @@ final class ImportSession {
     if let rectangle = options.rectangle,
       row.x < rectangle.x0 || row.x > rectangle.x1 || row.y < rectangle.y0 || row.y > rectangle.y1
     {
+      if summary.isGeographic, !CoordinateDetection.isGeographic(row.x, row.y) {
+        summary.impossibleRowsOutside += 1
+      }
       return
     }
-    var placed = row
-    if case .geographic(let local) = plane {
-      try checkGeographic(x: row.x, y: row.y)
-      (placed.x, placed.y) = local.project(longitude: row.x, latitude: row.y)
-    }
+    if summary.isGeographic { try checkGeographic(x: row.x, y: row.y) }
     if let circle = options.circle {
-      let dx = placed.x - circleCentre.x
-      let dy = placed.y - circleCentre.y
+      var place = (x: row.x, y: row.y)
+      var centre = circleCentre
+      if summary.isGeographic {
+        try checkGeographic(x: circle.x, y: circle.y)
+        place = circlePlane?.project(longitude: row.x, latitude: row.y) ?? (.nan, .nan)
+        centre = (0, 0)
+      }
+      let dx = place.x - centre.x
+      let dy = place.y - centre.y
       // Written so that a place beyond what the projection can do (NaN) is outside.
       guard dx * dx + dy * dy <= circle.radius * circle.radius else { return }
     }
-    if case .geographic = plane {
+    var placed = row
+    if case .geographic(let known) = plane {
+      let local = known ?? LocalPlane(longitude: row.x, latitude: row.y)
+      if known == nil {
+        plane = .geographic(local)
+        writer.projection = .localPlane(longitude: row.x, latitude: row.y)
+      }
+      (placed.x, placed.y) = local.project(longitude: row.x, latitude: row.y)
       guard abs(placed.x) <= ImportSession.farthest, abs(placed.y) <= ImportSession.farthest
       else {
         throw InputError(

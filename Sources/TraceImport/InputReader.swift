@@ -2,6 +2,7 @@ import CZlib
 import Foundation
 import Glibc
 import Support
+import Trace
 
 /// Reads a file or standard input, plain or gzip, into a queue of chunks.
 struct InputReader: Sendable {
@@ -25,6 +26,16 @@ struct InputReader: Sendable {
     descriptor = open(path, O_RDONLY | O_CLOEXEC)
     guard descriptor >= 0 else { throw Files.failure("open", path) }
   }
+
+  /// Whether the input is the file of that status.
+  func isFile(_ other: stat) -> Bool {
+    var status = stat()
+    return fstat(descriptor, &status) == 0 && status.st_dev == other.st_dev
+      && status.st_ino == other.st_ino
+  }
+
+  /// If the input is a trace file, its descriptor, which is the caller's then.
+  func traceDescriptor() -> Int32? { TraceFile.isTrace(descriptor: descriptor) ? descriptor : nil }
 
   /// Starts a thread that reads to the end, an error, or until the queue is closed.
   func start() -> ChunkQueue {
