@@ -30,10 +30,12 @@ let package = Package(
     .systemLibrary(name: "CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
     .systemLibrary(name: "CProcess"),
     .target(name: "CKernels"),
+    .target(name: "CScanner"),
 
     .target(name: "Support", dependencies: ["CCrypto"]),
     .target(name: "Trace", dependencies: ["Support"]),
-    .target(name: "TraceImport", dependencies: ["Trace", "Support", "CLibXML2", "CZlib"]),
+    .target(
+      name: "TraceImport", dependencies: ["Trace", "Support", "CScanner", "CLibXML2", "CZlib"]),
     .target(name: "Simulation", dependencies: ["Trace", "Support"]),
     .target(name: "Neural", dependencies: ["CKernels", "Support"]),
     .target(name: "Algorithms", dependencies: ["Neural", "Simulation", "Support"]),
@@ -41,16 +43,23 @@ let package = Package(
       name: "Plan",
       dependencies: ["Algorithms", "Simulation", "Trace", "TraceImport", "Support", "Yams"]),
     .target(
+      name: "ExternalAgents",
+      dependencies: [
+        "Plan", "Simulation", "Support", "CProcess",
+        .product(name: "Subprocess", package: "swift-subprocess"),
+        .product(name: "SystemPackage", package: "swift-system"),
+      ]),
+    .target(
       name: "Runs",
       dependencies: [
-        "Plan", "Algorithms", "Neural", "Simulation", "Trace", "Support",
+        "ExternalAgents", "Plan", "Algorithms", "Neural", "Simulation", "Trace", "Support",
         .product(name: "Logging", package: "swift-log"),
       ]),
     .target(name: "Figures", dependencies: ["Plan", "Simulation", "Support"]),
     .target(
       name: "Sweep",
       dependencies: [
-        "Runs", "Plan", "Support", "CProcess",
+        "Runs", "ExternalAgents", "Plan", "Support", "CProcess",
         .product(name: "Subprocess", package: "swift-subprocess"),
         .product(name: "SystemPackage", package: "swift-system"),
         .product(name: "UnixSignals", package: "swift-service-lifecycle"),
@@ -58,7 +67,8 @@ let package = Package(
     .executableTarget(
       name: "veclab",
       dependencies: [
-        "Sweep", "Figures", "Runs", "Plan", "Algorithms", "Neural", "Simulation", "TraceImport",
+        "Sweep", "Figures", "Runs", "ExternalAgents", "Plan", "Algorithms", "Neural", "Simulation",
+        "TraceImport",
         "Trace", "Support",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Subprocess", package: "swift-subprocess"),
@@ -82,7 +92,7 @@ let package = Package(
       name: "PlanTests", dependencies: ["Plan", "Support", "TestSupport"]),
     .testTarget(
       name: "RunsTests",
-      dependencies: ["Sweep", "Runs", "Plan", "Simulation", "Support", "TestSupport"]),
+      dependencies: ["Sweep", "Runs", "Plan", "Neural", "Simulation", "Support", "TestSupport"]),
     .testTarget(
       name: "SweepTests", dependencies: ["Sweep", "Runs", "Plan", "Support", "TestSupport"]),
     .testTarget(
@@ -96,5 +106,5 @@ let package = Package(
 )
 
 for target in package.targets where [.regular, .executable, .test].contains(target.type) {
-  if target.name != "CKernels" { target.swiftSettings = swiftSettings }
+  if !["CKernels", "CScanner"].contains(target.name) { target.swiftSettings = swiftSettings }
 }

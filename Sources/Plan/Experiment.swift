@@ -9,6 +9,7 @@ internal import TraceImport
 ///   `file`, `coordinates`, `net`.
 /// - `coordinates`: `auto`, `metres` or `geo`. `net`: SUMO network of the traces; both for all traces that do not
 ///   say otherwise.
+/// - `agents`: own algorithms in other languages, see `AgentDefinition`.
 /// - `dnn`: own DNN tables, name to path. Paths are relative to the experiment file.
 /// - `parameters`: values of the model, the algorithms and the run that do not vary.
 /// - `grid`: `product`, `seeds`, `zip`, `variants`, `when`, `exclude`.
@@ -88,8 +89,8 @@ public struct Experiment: Sendable {
     root: YAMLMapping, overrides: YAMLMapping.Entry?, profiles: [String], models: [AnyModel]
   ) throws {
     try root.allow([
-      "experiment", "title", "model", "trace", "coordinates", "net", "dnn", "parameters", "grid",
-      "profiles", "record",
+      "experiment", "title", "model", "trace", "coordinates", "net", "dnn", "agents", "parameters",
+      "grid", "profiles", "record",
       "limits", "figures",
     ])
     let mapping = try root.overridden(by: overrides)
@@ -100,9 +101,13 @@ public struct Experiment: Sendable {
     name = try mapping.required("experiment", "Name it; results go to the folder of that name")
       .identifier()
     title = try mapping["title"]?.text() ?? name
-    let model = try Experiment.model(mapping, among: models)
-    self.model = model
     let folder = Files.folder(of: file)
+    let offered = try Experiment.model(mapping, among: models)
+    let model = try offered.adding(
+      mapping["agents"]?.mapping().entries.map {
+        try AgentDefinition($0, folder: folder, model: offered)
+      } ?? [])
+    self.model = model
     traces = try Experiment.traces(mapping, folder: folder)
     var dnnFiles: [String: TraceSource] = [:]
     for entry in try mapping["dnn"]?.mapping().entries ?? [] {

@@ -10,6 +10,17 @@ public struct AlgorithmDescription: Sendable {
   public let isLearner: Bool
   public let parameters: [Parameter]
   let settle: ParameterRule
+  /// The program outside that it is; nil for algorithms of the registry.
+  let agent: AgentDefinition?
+}
+
+/// What a run measures in every episode: a column of `episodes.csv`.
+public struct MeasureDescription: Sendable {
+  /// Name of the column, its unit included.
+  public let name: String
+  /// Empty for a plain number.
+  public let unit: String
+  public let summary: String
 }
 
 /// Makes the agent of an algorithm and throws it away.
@@ -20,7 +31,8 @@ public struct AnyModel: Sendable {
   public let name: String
   public let version: Int
   public let parameters: [Parameter]
-  public let algorithms: [AlgorithmDescription]
+  public private(set) var algorithms: [AlgorithmDescription]
+  public let measures: [MeasureDescription]
   /// Files that a run writes, with their columns, the tables of `record` included.
   public let tables: [ResultTable]
   public let profileNames: @Sendable (ParameterValues) -> [String]
@@ -36,10 +48,20 @@ public struct AnyModel: Sendable {
     algorithms = offered.algorithms.map {
       AlgorithmDescription(
         name: $0.name, version: $0.version, summary: $0.summary, isLearner: $0.isLearner,
-        parameters: $0.parameters, settle: $0.settle)
+        parameters: $0.parameters, settle: $0.settle, agent: nil)
+    }
+    measures = Model.Metrics.measures.map {
+      MeasureDescription(name: $0.name, unit: $0.unit, summary: $0.summary)
     }
     tables = ResultTable.all(of: Model.self)
     profileNames = { Model.profileNames($0) }
+  }
+
+  /// The model with the external agents of an experiment among its algorithms.
+  func adding(_ agents: [AgentDefinition]) -> AnyModel {
+    var model = self
+    model.algorithms += agents.map(\.description)
+    return model
   }
 
   /// Makes an environment; the result makes an algorithm's agent for it. Both are thrown away.
@@ -54,6 +76,14 @@ public struct AnyModel: Sendable {
   /// Every parameter of a run of an algorithm; what the model and the run have comes first.
   public func schema(of algorithm: AlgorithmDescription) -> [Parameter] {
     parameters + algorithm.parameters + RunParameters.schema(isLearner: algorithm.isLearner)
+  }
+
+  /// The default of a parameter that the document of a run implies; nil for one that its algorithm does not know.
+  package func impliedValue(of key: String, in document: JSONValue) -> ParameterValue? {
+    guard let algorithm = document["algorithm"]?.textValue.flatMap({ algorithm($0) }) else {
+      return nil
+    }
+    return schema(of: algorithm).first { $0.key == key && $0.isImpliedAtDefault }?.defaultValue
   }
 
   /// Every definition of a parameter by its key: algorithms may give the same word different ranges.
@@ -85,7 +115,8 @@ extension OfferedModel {
   ) throws -> AgentTrial {
     let environment = try Model(parameters: parameters, sources: sources)
     return { name, parameters in
-      _ = try algorithm(name).make(environment, parameters, sources.seed, 0)
+      _ = try algorithm(name).make(
+        environment, parameters, AgentContext(seed: sources.seed))
     }
   }
 }

@@ -39,7 +39,7 @@ struct PolicyEvaluation {
   let warn: (String) -> Void
   private let start = monotonicSeconds()
   private let startOfDay = Provenance.timeOfDay()
-  private let processorStart = processorSeconds()
+  private let processorStart = workSeconds()
 
   var modelName: String { policy.modelName }
   var algorithmName: String { policy.algorithmName }
@@ -63,8 +63,12 @@ struct PolicyEvaluation {
   }
 
   func run<Offered: OfferedModel>(_ offered: Offered) throws {
-    let algorithm = try offered.algorithm(algorithmName)
     let temporary = "\(output).partial"
+    let algorithm = try offered.algorithm(
+      of: policy.document,
+      at: AgentPlace(
+        experimentFolder: policy.experimentFolder, attemptFolder: temporary, patience: .standard,
+        shouldStop: { false }))
     try Files.remove(temporary)
     try Files.makeFolder(temporary)
     do {
@@ -91,7 +95,9 @@ struct PolicyEvaluation {
       guard case .object(var members) = policy.document else {
         throw RunDocument.damaged("no object")
       }
-      members["parameters"] = changed.json
+      members["parameters"] = changed.identity(
+        schema: Model.parameters + algorithm.parameters
+          + RunParameters.schema(isLearner: algorithm.isLearner))
       members["trace"] = .text(source.digest)
       members["profiles"] = .object(profiles.mapValues { .text($0.digest) })
       members["record"] = .list(isRecording ? [.text("slots")] : [])
@@ -101,7 +107,9 @@ struct PolicyEvaluation {
         sources: ScenarioSources(
           trace: trace, profiles: profiles, seed: evaluated.seed, needsTraining: false))
       let agent = try algorithm.make(
-        environment, changed, evaluated.seed, evaluated.trainingEpisodes)
+        environment, changed,
+        AgentContext(seed: evaluated.seed, episodes: evaluated.trainingEpisodes))
+      defer { agent.close(isFinished: true) }
       try evaluate(evaluated, trained, environment, agent, in: temporary)
     } catch var error as InputError where error.file == imported {
       // The imported copy is gone when the message is read.
@@ -174,7 +182,7 @@ struct PolicyEvaluation {
     try session.writeEvaluation(of: policy, id: specification.id, folder: temporary)
     let facts = Provenance.facts(
       start: startOfDay, seconds: monotonicSeconds() - start,
-      cpuSeconds: processorSeconds() - processorStart)
+      cpuSeconds: workSeconds() - processorStart)
     try Files.write(
       Array(JSONValue.object(facts).readable.utf8), to: temporary + "/" + Provenance.fileName)
     try Files.remove(temporary + "/traces")
@@ -197,7 +205,7 @@ extension RunSession {
       for (log, table) in zip(Model.logs, record.logs) { try write(table.bytes, log.file) }
     }
     let description = JSONValue.object([
-      "id": .text(id), "policy": policy.json, "run": document.json,
+      "id": .text(id), "policy": policy.json, "run": document.complete,
       "constants": environment.constants,
     ])
     try write(Array(description.readable.utf8), "run.json")

@@ -1,4 +1,5 @@
 internal import Algorithms
+internal import ExternalAgents
 internal import Neural
 public import Plan
 internal import Simulation
@@ -11,10 +12,12 @@ internal import Trace
 /// further tables (`backlogs.csv`); its logs with `record: slots`, for the final evaluation; `policy.bin` of
 /// a learner. They are written when everything is done, so an interrupted run leaves none.
 ///
+/// - Parameter instructionSet: the set that a new run trains with; nil for the user's choice. A run that goes on from a
+///   checkpoint keeps the set that it was begun with.
 /// - Throws: `InputError` for what another attempt would meet again (bad input, numbers that are not finite).
 public func executeRun(
   _ run: PlannedRun, sources: RunSources, context: any RunContext,
-  models: [AnyModel] = Models.all
+  models: [AnyModel] = Models.all, instructionSet: String? = nil
 ) throws -> RunEnd {
   let execution = try RunExecution(run: run, sources: sources, context: context)
   guard let model = Models.named(execution.modelName, among: models) else {
@@ -22,7 +25,7 @@ public func executeRun(
       "is not a model of this program", key: "model", value: execution.modelName,
       advice: "Plan the experiment with the program that runs it")
   }
-  return try execution.run(model.offered)
+  return try execution.run(model.offered, instructionSet: instructionSet)
 }
 
 /// A run before the types of its model are known.
@@ -45,9 +48,16 @@ struct RunExecution {
     algorithmName = algorithm
   }
 
-  func run<Offered: OfferedModel>(_ offered: Offered) throws -> RunEnd {
+  func run<Offered: OfferedModel>(
+    _ offered: Offered, instructionSet chosen: String? = nil
+  ) throws -> RunEnd {
     typealias Model = Offered.Model
-    let algorithm = try offered.algorithm(algorithmName)
+    let context = context
+    let algorithm = try offered.algorithm(
+      of: run.specification.document,
+      at: AgentPlace(
+        experimentFolder: sources.experimentFolder, attemptFolder: Files.folder(of: context.folder),
+        patience: run.patience ?? .standard, shouldStop: { context.shouldStop }))
     let document = try RunDocument(
       run.specification.document, model: Model.self, algorithm: algorithm)
     let parameters = document.parameters
@@ -70,21 +80,30 @@ struct RunExecution {
       sources: ScenarioSources(trace: trace, profiles: profiles, seed: seed))
     var checkpoint = try context.latestCheckpoint { bytes in
       let head = try CheckpointHead(bytes, id: run.specification.id)
-      if let name = head.instructionSet { try InstructionSet.check(ofCheckpoint: name) }
+      if let name = head.instructionSet { _ = try Kernels.named(ofCheckpoint: name) }
     }
     // A run keeps the set that it was begun with: results are equal bit by bit only within one.
-    var instructionSet: String?
-    if document.isLearner {
-      instructionSet =
-        try checkpoint.flatMap { try CheckpointHead($0, id: run.specification.id).instructionSet }
-        ?? Kernels.selected().name
+    var kernels = try chosen.map { try Kernels.named($0) }
+    if document.usesKernels, let bytes = checkpoint,
+      let name = try CheckpointHead(bytes, id: run.specification.id).instructionSet
+    {
+      kernels = try Kernels.named(ofCheckpoint: name)
     }
-    let agent = try InstructionSet.with(instructionSet) {
-      try algorithm.make(environment, parameters, seed, document.trainingEpisodes)
-    }
+    let making = try AgentContext(
+      seed: seed, episodes: document.trainingEpisodes, kernels: kernels)
+    let agent = try algorithm.make(environment, parameters, making)
+    let instructionSet = document.usesKernels ? making.kernels.name : nil
     if let instructionSet { context.note(instructionSet: instructionSet) }
-    return try carryOut(
-      document, environment, agent, from: &checkpoint, instructionSet: instructionSet)
+    var end: RunEnd?
+    defer { agent.close(isFinished: end == .finished) }
+    do {
+      end = try carryOut(
+        document, environment, agent, from: &checkpoint, instructionSet: instructionSet)
+    } catch is AgentInterrupted {
+      // The run goes on from the checkpoint before, if there is one.
+      end = .stopped
+    }
+    return end ?? .stopped
   }
 
   /// - Parameter checkpoint: nil afterwards: it may be large, and is not needed once it has been read.
@@ -98,16 +117,21 @@ struct RunExecution {
     var sinceCheckpoint = 0
     // Episodes of a large scenario take seconds each: a minute is what a kill may cost at most.
     var lastCheckpoint = ContinuousClock.now
+    var curve = LearningCurve(
+      of: Model.Metrics.self, episodes: RunRecord(of: Model.self).episodes)
     while let step = session.nextStep {
       try session.carryOut(step)
+      if document.isLearner, let lines = curve.lines(from: session.record.episodes) {
+        context.show(curve: lines)
+      }
       sinceCheckpoint += 1
       try context.report(session.progress)
       if session.nextStep == nil { break }
       let stops = context.shouldStop
       let isDue =
         sinceCheckpoint >= run.checkpointEvery || lastCheckpoint.duration(to: .now) > .seconds(60)
-      if stops || isDue {
-        try context.saveCheckpoint(session.checkpoint(head))
+      if (stops || isDue) && session.agent.savesState {
+        try context.saveCheckpoint(try session.checkpoint(head))
         sinceCheckpoint = 0
         lastCheckpoint = .now
       }
@@ -199,7 +223,7 @@ struct RunSession<Model: Environment, Learner: Agent<Model>> {
     case .train:
       trained += 1
       evaluated = 0
-      lastEpisode = agent.statistics.loss == nil ? .warmUp : .training
+      lastEpisode = agent.statistics.steps == 0 ? .warmUp : .training
     case .check, .evaluate:
       evaluated += 1
       lastEpisode = .evaluation
@@ -254,7 +278,7 @@ struct RunSession<Model: Environment, Learner: Agent<Model>> {
 
   // MARK: Checkpoints
 
-  func checkpoint(_ head: CheckpointHead) -> [UInt8] {
+  func checkpoint(_ head: CheckpointHead) throws -> [UInt8] {
     var writer = StateWriter()
     head.write(to: &writer)
     writer.write(trained)
@@ -262,7 +286,7 @@ struct RunSession<Model: Environment, Learner: Agent<Model>> {
     writer.write(gradientSteps)
     record.save(to: &writer)
     writer.section("agent")
-    agent.saveState(to: &writer)
+    try agent.saveState(to: &writer)
     writer.section("end")
     return writer.bytes
   }
@@ -295,21 +319,21 @@ struct RunSession<Model: Environment, Learner: Agent<Model>> {
     if document.isRecording {
       for (log, table) in zip(Model.logs, record.logs) { try write(table.bytes, log.file) }
     }
-    if document.isLearner { try write(policy, "policy.bin") }
+    if document.isLearner { try write(policy(), "policy.bin") }
     var description: [String: JSONValue] = [
-      "id": .text(id), "run": document.json, "constants": environment.constants,
+      "id": .text(id), "run": document.complete, "constants": environment.constants,
     ]
     if !agent.constants.isEmpty { description["learner"] = .object(agent.constants) }
     try write(Array(JSONValue.object(description).readable.utf8), "run.json")
   }
 
   /// The trained policy with the algorithm that can use it.
-  var policy: [UInt8] {
+  func policy() throws -> [UInt8] {
     var writer = StateWriter()
     writer.section("veclab-policy")
     writer.write(document.json["algorithm"]?.textValue ?? "")
     writer.write(document.json["algorithmVersion"]?.integerValue ?? 0)
-    agent.savePolicy(to: &writer)
+    try agent.savePolicy(to: &writer)
     writer.section("end")
     return writer.bytes
   }

@@ -10,6 +10,13 @@ public struct ImportOptions: Sendable {
     case geo
   }
 
+  /// What reads XML; the result is the same.
+  public enum Parser: String, Sendable, CaseIterable {
+    /// A scanner for what is exactly as SUMO writes it, libxml2 for everything else.
+    case automatic = "auto"
+    case libxml2
+  }
+
   /// Corners in the coordinates of the input; the border belongs to it.
   public struct Rectangle: Sendable, Equatable {
     public var x0, y0, x1, y1: Double
@@ -45,6 +52,10 @@ public struct ImportOptions: Sendable {
   public var coordinates = Coordinates.auto
   /// Of the network that the vehicles drive on: tells what `auto` means.
   public var network: NetworkLocation?
+  public var parser = Parser.automatic
+  /// Threads that inflate and parse, 1 or 2.
+  public var threads = 2
+  public var limits = ImportLimits()
 
   public init() {}
 
@@ -109,10 +120,45 @@ public struct ImportSummary: Sendable, Equatable {
   public var isGeographic = false
   /// What the user should know, a sentence each without a full stop; the trace keeps them as its notes.
   public var warnings: [String] = []
+  /// What stands where timesteps and vehicles do, but is neither, and was left out.
+  public var leftOut: [LeftOut] = []
   /// Bytes of XML that were read.
   public var bytes = 0
   /// Digest of the content of the trace file.
   public var digest = ""
 
   public init() {}
+}
+
+/// Content that an import left out.
+public struct LeftOut: Sendable, Equatable {
+  /// What it is, such as `<vehjcle> in a timestep`.
+  public var what: String
+  public var count: Int
+  /// Line of the first one.
+  public var line: Int
+}
+
+extension ImportSummary {
+  /// Kinds of content that are told apart; the rest is counted as others.
+  private static let mostKinds = 16
+
+  mutating func leaveOut(_ what: String, line: Int) {
+    var what = what
+    if leftOut.count >= ImportSummary.mostKinds, !leftOut.contains(where: { $0.what == what }) {
+      what = "other content"
+    }
+    if let index = leftOut.firstIndex(where: { $0.what == what }) {
+      leftOut[index].count += 1
+    } else {
+      leftOut.append(LeftOut(what: what, count: 1, line: line))
+    }
+  }
+
+  /// What to say of content that was left out, a sentence each without a full stop.
+  var leftOutWarnings: [String] {
+    leftOut.map {
+      "\($0.what) was left out (\($0.count) times, first in line \($0.line)): is the input damaged?"
+    }
+  }
 }

@@ -11,7 +11,7 @@ public struct NetworkLocation: Sendable, Equatable {
   public let degrees: [Double]?
 
   /// Bytes of a network that are searched: the element comes before the first edge.
-  private static let mostBytes = 8 << 20
+  private static let mostBytes = 1 << 20
 
   /// Reads the element from a network, plain or gzip.
   ///
@@ -19,13 +19,15 @@ public struct NetworkLocation: Sendable, Equatable {
   public init(path: String) throws {
     file = path
     try Files.refuseSpecialFile(path)
-    let queue = try InputReader(path: path).start()
-    defer { queue.close() }
+    let reader = try InputReader(path: path)
     var text: [UInt8] = []
     var tag: [UInt8]?
-    while tag == nil, text.count < NetworkLocation.mostBytes, let chunk = try queue.takeFilled() {
-      text += chunk.bytes[0..<chunk.count]
-      queue.giveBack(chunk)
+    var piece = [UInt8](repeating: 0, count: 1 << 16)
+    while tag == nil, text.count < NetworkLocation.mostBytes {
+      var count = 0
+      try piece.withUnsafeMutableBufferPointer { count = try reader.read(into: $0) }
+      if count == 0 { break }
+      text += piece[0..<count]
       tag = NetworkLocation.tag(in: text)
     }
     guard let tag else {

@@ -1,3 +1,4 @@
+import CScanner
 import Glibc
 import Support
 public import Trace
@@ -38,7 +39,7 @@ public enum TraceImporter {
     _ input: String, options: ImportOptions = ImportOptions()
   ) throws -> TraceFile {
     let reader = try InputReader(path: input)
-    if let descriptor = reader.traceDescriptor() {
+    if let descriptor = try reader.traceDescriptor() {
       return try TraceFile(descriptor: descriptor, name: reader.name)
     }
     let writer = try TraceWriter.unnamed()
@@ -51,49 +52,20 @@ public enum TraceImporter {
   private static func importRows(
     _ reader: InputReader, _ writer: TraceWriter, _ options: ImportOptions
   ) throws -> ImportSummary {
-    let session = ImportSession(options: options, writer: writer)
-    let parser = try FCDParser(name: reader.name, session: session)
-    let queue = reader.start()
-    defer { queue.close() }
-
-    var isWanted = true
-    while isWanted, let chunk = try next(from: queue, parser) {
-      isWanted = try chunk.bytes.withUnsafeBytes {
-        try parser.parse(UnsafeRawBufferPointer(rebasing: $0[0..<chunk.count]))
-      }
-      queue.giveBack(chunk)
-    }
-    if isWanted { try parser.finish() }
-    guard session.summary.timesteps > 0 else { throw nothingSelected(parser, reader.name) }
-    do {
-      try session.finish()
-    } catch let error as InputError {
-      throw error.inFile(reader.name)
-    }
-    session.summary.bytes = parser.bytesFed
-    return session.summary
+    silenceLibXML2()
+    let scanner = options.parser == .libxml2 ? nil : vl_scanner(nil)
+    let parser = try FCDParser(
+      name: reader.name, limits: options.limits, scanner: scanner,
+      session: ImportSession(options: options, writer: writer))
+    let pipeline = ImportPipeline(
+      BlockSource(reader), workers: options.threads, scanner: scanner,
+      takeIn: { try parser.parse($0) })
+    try pipeline.run()
+    return try parser.finishSession()
   }
 
   private static func isSameFile(_ reader: InputReader, _ output: String) -> Bool {
     var status = stat()
     return stat(output, &status) == 0 && reader.isFile(status)
-  }
-
-  /// The next chunk; an error of reading or inflating says how far the XML was understood.
-  private static func next(from queue: ChunkQueue, _ parser: FCDParser) throws -> Chunk? {
-    do {
-      return try queue.takeFilled()
-    } catch {
-      var error = error
-      error.problem += "; \(parser.progress)"
-      if let advice = parser.rescueAdvice { error.advice = advice }
-      throw error
-    }
-  }
-
-  private static func nothingSelected(_ parser: FCDParser, _ name: String) -> InputError {
-    InputError(
-      "has no timestep to import; \(parser.progress)", file: name,
-      advice: "Check --begin, --end and --step, or that SUMO ran longer than 0 s")
   }
 }
