@@ -57,23 +57,8 @@ struct RunExecution {
     let document = try RunDocument(
       run.specification.document, model: Model.self, algorithm: algorithm)
     let parameters = document.parameters
-    let trace = try sources.trace(run.tracePath)
-    if trace.digest != document.traceDigest {
-      throw InputError(
-        "is not the trace that the run was planned with", file: trace.path,
-        advice: "Plan the experiment anew: its runs get other identities")
-    }
-    var profiles: [String: DNNProfile] = [:]
-    for name in Model.profileNames(parameters) {
-      guard let path = run.profilePaths[name] else {
-        throw RunDocument.damaged("it has no DNN table '\(name)'")
-      }
-      profiles[name] = try sources.profile(name, path)
-    }
     let seed = document.seed
-    let environment = try Model(
-      parameters: parameters,
-      sources: ScenarioSources(trace: trace, profiles: profiles, seed: seed))
+    let environment = try sources.environment(of: run, Model.self, document)
     var checkpoint = try context.latestCheckpoint { bytes in
       let head = try CheckpointHead(bytes, id: run.specification.id)
       if let name = head.instructionSet { try InstructionSet.check(ofCheckpoint: name) }
@@ -129,6 +114,32 @@ struct RunExecution {
     }
     try session.writeResult(id: run.specification.id, folder: context.folder)
     return .finished
+  }
+}
+
+extension RunSources {
+  /// The environment of a planned run.
+  ///
+  /// - Throws: `InputError` if the trace is not the one that the run was planned with, or cannot serve it.
+  func environment<Model: Environment>(
+    of run: PlannedRun, _ model: Model.Type, _ document: RunDocument
+  ) throws -> Model {
+    let trace = try trace(run.tracePath)
+    if trace.digest != document.traceDigest {
+      throw InputError(
+        "is not the trace that the run was planned with", file: trace.path,
+        advice: "Plan the experiment anew: its runs get other identities")
+    }
+    var profiles: [String: DNNProfile] = [:]
+    for name in Model.profileNames(document.parameters) {
+      guard let path = run.profilePaths[name] else {
+        throw RunDocument.damaged("it has no DNN table '\(name)'")
+      }
+      profiles[name] = try profile(name, path)
+    }
+    return try Model(
+      parameters: document.parameters,
+      sources: ScenarioSources(trace: trace, profiles: profiles, seed: document.seed))
   }
 }
 
