@@ -67,7 +67,8 @@ extension Experiment {
         throw InputError(
           "is given twice", key: "--parameters", value: setting.key, advice: "Give it once")
       }
-      given[setting.key] = try known.map { try $0.checked(setting.value(for: $0)) }
+      given[setting.key] =
+        try known.map { try $0.checked(setting.value(for: $0)) }
         ?? setting.values[0]
     }
     let point = try point(given, of: schema)

@@ -7,8 +7,11 @@ import Support
 struct BenchAgent: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "agent",
-    abstract: "Measure how many decisions an external agent of an experiment file makes in a second.",
-    discussion: "Training episodes with everything that 'learn' costs of a learner, else evaluation episodes.")
+    abstract:
+      "Measure how many decisions an external agent of an experiment file makes in a second.",
+    discussion:
+      "Training episodes with everything that 'learn' costs of a learner, else evaluation episodes."
+  )
 
   @OptionGroup var options: ExperimentOptions
 
