@@ -15,6 +15,9 @@ package final class RunAttempt: RunContext, Sendable {
   package let number: Int
   package let logFile: AttemptLogFile
   let logger: Logger
+  /// The learning curve of a running attempt.
+  package static let curveFileName = "progress.csv"
+
   private let heartbeatFile: HeartbeatFile
   private let start = monotonicSeconds()
   private let startOfDay = Provenance.timeOfDay()
@@ -119,6 +122,15 @@ package final class RunAttempt: RunContext, Sendable {
       return pulse.isSuperseded
     }
     if isSuperseded { throw AttemptSuperseded() }
+  }
+
+  /// A curve that cannot be written is missed by those who watch; the run goes on.
+  package func show(curve lines: [UInt8]) {
+    let path = attemptFolder + "/" + RunAttempt.curveFileName
+    let file = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o666)
+    guard file >= 0 else { return }
+    defer { Glibc.close(file) }
+    try? lines.withUnsafeBytes { try Files.writeAll($0, to: file, path: path) }
   }
 
   package var shouldStop: Bool { isStopRequested() || pulse.withLock { $0.isSuperseded } }
