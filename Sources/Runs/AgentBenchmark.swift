@@ -46,7 +46,8 @@ public struct AgentBenchmark: Sendable {
     let environment = try sources.environment(of: run, Model.self, document)
     let start = monotonicSeconds()
     let agent = try algorithm.make(
-      environment, document.parameters, document.seed, document.trainingEpisodes)
+      environment, document.parameters,
+      AgentContext(seed: document.seed, episodes: document.trainingEpisodes))
     let startSeconds = monotonicSeconds() - start
     var isFinished = false
     defer { agent.close(isFinished: isFinished) }
