@@ -43,7 +43,7 @@ public struct AgentBenchmark: Sendable {
         patience: run.patience ?? .standard, shouldStop: { false }))
     let document = try RunDocument(
       run.specification.document, model: Model.self, algorithm: algorithm)
-    let environment = try sources.environment(of: run, Model.self, document)
+    let environment = try run.environment(Model.self, document, sources)
     let start = monotonicSeconds()
     let agent = try algorithm.make(
       environment, document.parameters,
