@@ -46,10 +46,10 @@ private func train(
 
 private func evaluate(
   _ environment: inout RoadRSUEnvironment, _ agent: inout some Agent<RoadRSUEnvironment>
-) throws -> [RoadDecision] {
+) throws -> [TaskDecision] {
   environment.beginEpisode(1, phase: .eval)
   agent.beginEpisode(1, phase: .eval)
-  var decisions: [RoadDecision] = []
+  var decisions: [TaskDecision] = []
   while let situation = environment.situation {
     decisions.append(try agent.decide(situation, phase: .eval))
     _ = try environment.apply(decisions[decisions.count - 1])
@@ -155,9 +155,9 @@ private let cases: [(name: String, given: [String: ParameterValue])] =
 
   @Test func explorationEndsAndLearningIsReported() throws {
     var environment = try roadEnvironment(["releaseRate": .number(0.2)], seed: 3)
-    var agent = try RoadDisDQN(
+    var agent = try DisDQN(
       environment: environment,
-      parameters: ParameterValues(schema: RoadDisDQN.parameters, setting: small["disdqn"] ?? [:]),
+      parameters: ParameterValues(schema: DisDQN.parameters, setting: small["disdqn"] ?? [:]),
       seed: 1, episodes: 12)
     var epsilons: [Double] = []
     for episode in 1...6 {

@@ -1,7 +1,7 @@
 public import Support
 
 /// Measures of one episode of the road model; empty where there is nothing to average.
-public struct RoadMetrics: EpisodeMetrics {
+public struct RoadRSUMetrics: EpisodeMetrics {
   /// Sums over some of the tasks.
   private struct Totals {
     var tasks = 0
@@ -11,7 +11,7 @@ public struct RoadMetrics: EpisodeMetrics {
     var cost = 0.0
     var missed = 0
 
-    mutating func add(_ costs: RoadTaskCost) {
+    mutating func add(_ costs: TaskCost) {
       tasks += 1
       delay += costs.delay
       energy += costs.energy
@@ -20,7 +20,7 @@ public struct RoadMetrics: EpisodeMetrics {
       if costs.missed { missed += 1 }
     }
 
-    func mean(_ sum: Double) -> CSVField { RoadMetrics.ratio(sum, tasks) }
+    func mean(_ sum: Double) -> CSVField { RoadRSUMetrics.ratio(sum, tasks) }
   }
 
   public static let columns = [
@@ -46,7 +46,7 @@ public struct RoadMetrics: EpisodeMetrics {
 
   public init() {}
 
-  public mutating func add(_ outcome: RoadOutcome) {
+  public mutating func add(_ outcome: DecidedTask) {
     all.add(outcome.costs)
     if outcome.situation.battery > 1.0 / 3.0 {
       high.add(outcome.costs)
@@ -74,7 +74,7 @@ public struct RoadMetrics: EpisodeMetrics {
       .integer(all.tasks), .number(0 - all.cost), all.mean(all.delay),
       delays.isEmpty ? .missing : .number(Statistics.quantile(delays, 0.95)),
       all.mean(localTime), all.mean(transmitTime),
-      all.mean(all.delay - localTime - transmitTime), RoadMetrics.ratio(queueWait, remote),
+      all.mean(all.delay - localTime - transmitTime), RoadRSUMetrics.ratio(queueWait, remote),
       all.mean(queueLength), all.mean(all.energy), all.mean(all.objective), all.mean(all.cost),
       all.mean(Double(all.missed)), all.mean(Double(all.tasks - remote)),
       all.mean(Double(outOfRange)),
@@ -90,10 +90,10 @@ public struct RoadMetrics: EpisodeMetrics {
 }
 
 extension RoadRSUEnvironment {
-  public typealias Metrics = RoadMetrics
+  public typealias Metrics = RoadRSUMetrics
 
   public static let logs = [
-    OutcomeLog<RoadOutcome>(
+    OutcomeLog<DecidedTask>(
       file: "tasks.csv",
       columns: [
         "episode", "task", "vehicle", "dnn", "release_s", "decision_s", "deadline_s", "rsu",
