@@ -38,7 +38,8 @@ struct FigureData {
   /// - Parameter table: rows of a run's result, in the measures of the figure; nil for a run without result.
   ///   It is asked once for every run of the figure.
   init(
-    _ figure: FigureSpecification, plan: Plan, table: (_ run: Int) throws -> RunMeasures?
+    _ figure: FigureSpecification, plan: Plan, model: AnyModel,
+    table: (_ run: Int) throws -> RunMeasures?
   ) throws {
     metrics = figure.y.count
     var seriesIndex: [String: Int] = [:]
@@ -52,7 +53,7 @@ struct FigureData {
     }
 
     for point in plan.points {
-      let view = PointView(point: point, plan: plan)
+      let view = PointView(point: point, plan: plan, model: model)
       guard figure.filter.holds(view.value) else { continue }
       passed.points += 1
       let fixedX: ParameterValue?
@@ -168,7 +169,7 @@ struct FigureData {
 
 extension PointView {
   /// A point of a plan: what its run knows stands in the run's document.
-  init(point: PlanPoint, plan: Plan) {
+  init(point: PlanPoint, plan: Plan, model: AnyModel) {
     let document = plan.runs[point.run].specification.document
     self.init(
       given: { point.values[$0] },
@@ -176,7 +177,9 @@ extension PointView {
         switch key {
         case "algorithm": document["algorithm"].map(ParameterValue.init)
         case "trace", "variant": point.values[key]
-        default: document["parameters"]?[key].map(ParameterValue.init)
+        default:
+          document["parameters"]?[key].map(ParameterValue.init)
+            ?? model.impliedValue(of: key, in: document)
         }
       })
   }

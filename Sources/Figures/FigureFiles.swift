@@ -59,7 +59,7 @@ public struct FigureFiles {
     var outcome = Outcome()
     let published = try publishedRuns(allowPartial: allowPartial, missing: &outcome.missing)
     for figure in experiment.figures {
-      let data = try FigureData(figure, plan: plan) { run in
+      let data = try FigureData(figure, plan: plan, model: experiment.model) { run in
         guard let id = published[run] else { return nil }
         return try RunMeasures(
           CSVTable(path: "\(store.resultFolder(id))/\(figure.source.file)"), figure: figure)

@@ -12,6 +12,15 @@ public struct AlgorithmDescription: Sendable {
   let settle: ParameterRule
 }
 
+/// What a run measures in every episode: a column of `episodes.csv`.
+public struct MeasureDescription: Sendable {
+  /// Name of the column, its unit included.
+  public let name: String
+  /// Empty for a plain number.
+  public let unit: String
+  public let summary: String
+}
+
 /// Makes the agent of an algorithm and throws it away.
 typealias AgentTrial = (_ algorithm: String, ParameterValues) throws -> Void
 
@@ -21,6 +30,7 @@ public struct AnyModel: Sendable {
   public let version: Int
   public let parameters: [Parameter]
   public let algorithms: [AlgorithmDescription]
+  public let measures: [MeasureDescription]
   /// Files that a run writes, with their columns, the tables of `record` included.
   public let tables: [ResultTable]
   public let profileNames: @Sendable (ParameterValues) -> [String]
@@ -38,6 +48,9 @@ public struct AnyModel: Sendable {
         name: $0.name, version: $0.version, summary: $0.summary, isLearner: $0.isLearner,
         parameters: $0.parameters, settle: $0.settle)
     }
+    measures = Model.Metrics.measures.map {
+      MeasureDescription(name: $0.name, unit: $0.unit, summary: $0.summary)
+    }
     tables = ResultTable.all(of: Model.self)
     profileNames = { Model.profileNames($0) }
   }
@@ -54,6 +67,14 @@ public struct AnyModel: Sendable {
   /// Every parameter of a run of an algorithm; what the model and the run have comes first.
   public func schema(of algorithm: AlgorithmDescription) -> [Parameter] {
     parameters + algorithm.parameters + RunParameters.schema(isLearner: algorithm.isLearner)
+  }
+
+  /// The default of a parameter that the document of a run implies; nil for one that its algorithm does not know.
+  package func impliedValue(of key: String, in document: JSONValue) -> ParameterValue? {
+    guard let algorithm = document["algorithm"]?.textValue.flatMap({ algorithm($0) }) else {
+      return nil
+    }
+    return schema(of: algorithm).first { $0.key == key && $0.isImpliedAtDefault }?.defaultValue
   }
 
   /// Every definition of a parameter by its key: algorithms may give the same word different ranges.

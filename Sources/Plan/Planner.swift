@@ -91,7 +91,7 @@ extension Plan {
         "modelVersion": .integer(model.version),
         "algorithm": .text(algorithm.name),
         "algorithmVersion": .integer(algorithm.version),
-        "parameters": values.json,
+        "parameters": values.identity(schema: model.schema(of: algorithm)),
         "trace": .text(trace.digest),
         "profiles": .object(profiles.mapValues { .text($0.digest) }),
         "record": .list(record.map { .text($0) }),

@@ -4,7 +4,9 @@ package import Support
 
 /// The document of a run, read back.
 package struct RunDocument {
+  /// What the run's identity is the digest of.
   package let json: JSONValue
+  /// Every parameter, those that the identity implies too.
   package let parameters: ParameterValues
   package let traceDigest: String
   package let isLearner: Bool
@@ -34,6 +36,13 @@ package struct RunDocument {
     traceDigest = trace
     isLearner = algorithm.isLearner
     isRecording = json["record"]?.listValue?.isEmpty == false
+  }
+
+  /// The document with every parameter, for people and scripts.
+  package var complete: JSONValue {
+    var members = json.objectValue ?? [:]
+    members["parameters"] = parameters.json
+    return .object(members)
   }
 
   package var seed: UInt64 { UInt64(parameters.integer("seed")) }

@@ -87,7 +87,9 @@ struct PolicyEvaluation {
       guard case .object(var members) = policy.document else {
         throw RunDocument.damaged("no object")
       }
-      members["parameters"] = changed.json
+      members["parameters"] = changed.identity(
+        schema: Model.parameters + algorithm.parameters
+          + RunParameters.schema(isLearner: algorithm.isLearner))
       members["trace"] = .text(digest)
       members["profiles"] = .object(profiles.mapValues { .text($0.digest) })
       members["record"] = .list(isRecording ? [.text("slots")] : [])
@@ -193,7 +195,7 @@ extension RunSession {
       for (log, table) in zip(Model.logs, record.logs) { try write(table.bytes, log.file) }
     }
     let description = JSONValue.object([
-      "id": .text(id), "policy": policy.json, "run": document.json,
+      "id": .text(id), "policy": policy.json, "run": document.complete,
       "constants": environment.constants,
     ])
     try write(Array(description.readable.utf8), "run.json")

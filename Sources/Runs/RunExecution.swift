@@ -297,7 +297,7 @@ struct RunSession<Model: Environment, Learner: Agent<Model>> {
     }
     if document.isLearner { try write(policy, "policy.bin") }
     var description: [String: JSONValue] = [
-      "id": .text(id), "run": document.json, "constants": environment.constants,
+      "id": .text(id), "run": document.complete, "constants": environment.constants,
     ]
     if !agent.constants.isEmpty { description["learner"] = .object(agent.constants) }
     try write(Array(JSONValue.object(description).readable.utf8), "run.json")

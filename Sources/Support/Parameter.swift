@@ -69,18 +69,24 @@ public struct Parameter: Sendable {
   public let unit: String
   /// Paper and equation or section, or `ours`.
   public let source: String
+  /// Whether a run's identity says nothing of the parameter while it has its default.
+  ///
+  /// True for a parameter that was added when runs had already been published, with a default that leaves them as
+  /// they are: so they keep their identities. The default of such a parameter must never change.
+  public let isImpliedAtDefault: Bool
   /// What it means, in one sentence.
   public let summary: String
 
   public init(
     _ key: String, _ kind: Kind, default defaultValue: ParameterValue, unit: String = "",
-    source: String, _ summary: String
+    source: String, isImpliedAtDefault: Bool = false, _ summary: String
   ) {
     self.key = key
     self.kind = kind
     self.defaultValue = defaultValue
     self.unit = unit
     self.source = source
+    self.isImpliedAtDefault = isImpliedAtDefault
     self.summary = summary
   }
 
@@ -268,6 +274,16 @@ public struct ParameterValues: Sendable, Equatable {
     preconditionFailure("parameter '\(key)' is read as a type that its schema does not give")
   }
 
-  /// As a JSON object.
+  /// Every value, as a JSON object.
   public var json: JSONValue { .object(values.mapValues(\.json)) }
+
+  /// The values that are part of a run's identity, as a JSON object: all but those that are implied at their defaults.
+  public func identity(schema: [Parameter]) -> JSONValue {
+    var stated = values
+    for parameter in schema
+    where parameter.isImpliedAtDefault && values[parameter.key] == parameter.defaultValue {
+      stated[parameter.key] = nil
+    }
+    return .object(stated.mapValues(\.json))
+  }
 }

@@ -5,7 +5,8 @@ import Support
 struct AlgorithmsCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "algorithms",
-    abstract: "List models, algorithms and their parameters with defaults, units and sources.")
+    abstract:
+      "List models with their measures, algorithms, and all parameters with defaults and units.")
 
   @Argument(help: "Model or algorithm whose parameters to list (default: the names only).")
   var name: String?
@@ -30,6 +31,11 @@ struct AlgorithmsCommand: ParsableCommand {
         AlgorithmsCommand.list(RunParameters.all)
         print("Parameters of learners:")
         AlgorithmsCommand.list(RunParameters.learners + [RunParameters.checkpointEvery])
+        print("Measures of an episode:")
+        for measure in model.measures {
+          let unit = measure.unit.isEmpty ? "" : "  [\(measure.unit)]"
+          print("  \(measure.name)\(unit)\n      \(measure.summary)")
+        }
       }
       if let algorithm = model.algorithm(name) {
         isFound = true

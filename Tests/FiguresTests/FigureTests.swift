@@ -67,6 +67,23 @@ import Testing
     return outcome.paths
   }
 
+  @Test func parametersThatAnIdentityImpliesAreKnownToFigures() throws {
+    let place = try Workplace()
+    let text = """
+      grid: {product: {clients: [4, 3], algorithm: [zero], detour: [0, 1]}, seeds: 2}
+      figures:
+        - {id: f, x: detour, series: [clients, detour], y: mean_delay_s, filter: {detour: 0}}
+        - {id: g, x: clients, series: [algorithm, detour], y: mean_delay_s}
+
+      """
+    let plan = try place.plan(text)
+    try FigureTests.publish(place, plan, Array(plan.runs.indices), rows: FigureTests.evaluation)
+    let paths = try FigureTests.figures(place, text)
+    #expect(try CSVTable(path: paths[0]).texts("series") == ["4 detour=0", "3 detour=0"])
+    #expect(
+      try Set(CSVTable(path: paths[1]).texts("series")) == ["zero detour=0", "zero detour=1"])
+  }
+
   @Test func statisticsAreThoseOfSeedMeans() throws {
     let place = try Workplace()
     let plan = try place.plan(FigureTests.sweep)

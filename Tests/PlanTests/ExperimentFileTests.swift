@@ -48,7 +48,7 @@ import Testing
     Mistake(
       body: "parameters: {checkpointEvry: 3}",
       says: "x.yaml:4:14: parameters.checkpointEvry: is not a parameter of model 'toy', of its "
-        + "algorithms or of a run. Known are V, algorithm, clients, clip, decision, dnnTypes, "
+        + "algorithms or of a run. Known are V, algorithm, clients, clip, decision, detour, dnnTypes, "
         + "episodes, evaluationEpisodes, evaluationEvery, explodeIn, rate, seed, slots."),
     // Types and ranges.
     Mistake(

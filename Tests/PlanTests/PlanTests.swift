@@ -146,6 +146,18 @@ import Testing
         && learner.document["parameters"]?["evaluationEvery"] == .integer(0))
   }
 
+  @Test func aYoungerParameterAtItsDefaultLeavesIdentitiesAsTheyAre() throws {
+    let place = try Workplace()
+    let text = "parameters: {algorithm: zero, detour: "
+    let (unset, default0, set) = (
+      try place.plan("parameters: {algorithm: zero}\n").runs[0].specification,
+      try place.plan(text + "0}\n").runs[0].specification,
+      try place.plan(text + "2}\n").runs[0].specification
+    )
+    #expect(default0.id == unset.id && unset.document["parameters"]?["detour"] == nil)
+    #expect(set.id != unset.id && set.document["parameters"]?["detour"] == .integer(2))
+  }
+
   /// Fixed texts: they would differ if anything depended on the process, e.g. on the order of a Dictionary.
   @Test func identitiesAndPlansAreTheSameInEveryProcess() throws {
     let document = JSONValue.object([

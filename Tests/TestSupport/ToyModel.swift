@@ -16,13 +16,13 @@ struct ToyEnvironment: Environment {
   }
 
   struct Metrics: EpisodeMetrics {
-    static let columns = ["return", "mean_delay_s"]
+    static let measures: [EpisodeMeasure<Metrics>] = [
+      .init("return", "", "Sum of the delays, negative.") { -$0.delays.reduce(0, +) },
+      .init("mean_delay_s", "s", "Mean delay.") { Statistics.mean($0.delays) },
+    ]
     var delays: [Double] = []
     init() {}
     mutating func add(_ outcome: Outcome) { delays.append(outcome.delay) }
-    var fields: [CSVField] {
-      [.number(-delays.reduce(0, +)), .number(Statistics.mean(delays))]
-    }
     static var tables: [EpisodeTable<Metrics>] {
       [
         EpisodeTable(
@@ -46,6 +46,9 @@ struct ToyEnvironment: Environment {
     Parameter(
       "explodeIn", .integer(0...1000), default: .integer(0), source: "toy",
       "Episode whose delay is infinite; 0: none."),
+    Parameter(
+      "detour", .integer(0...9), default: .integer(0), source: "toy", isImpliedAtDefault: true,
+      "Added to every delay; younger than the first results."),
   ]
   static func profileNames(_ parameters: ParameterValues) -> [String] {
     parameters.list("dnnTypes").map(\.text)
@@ -54,6 +57,7 @@ struct ToyEnvironment: Environment {
   let clients: Int
   let slots: Int
   let explodeIn: Int
+  let detour: Int
   let noise: RandomField
   var episode = 0
   var phase = Phase.train
@@ -63,6 +67,7 @@ struct ToyEnvironment: Environment {
     clients = parameters.integer("clients")
     slots = parameters.integer("slots")
     explodeIn = parameters.integer("explodeIn")
+    detour = parameters.integer("detour")
     noise = RandomField(seed: sources.seed, .fading)
     if sources.trace.header.rows < clients {
       throw InputError("has too few rows", file: sources.trace.path)
@@ -93,7 +98,7 @@ struct ToyEnvironment: Environment {
   var situation: Situation? { Situation(slot: slot) }
   mutating func apply(_ decision: Int) throws -> Outcome {
     var delay = noise.uniform(episode, phase == .eval ? 1 : 0, slot)
-    delay += Double(abs(decision - clients))
+    delay += Double(abs(decision - clients) + detour)
     if episode == explodeIn { delay = .infinity }
     slot += 1
     return Outcome(slot: slot, decision: decision, delay: delay)

@@ -1,4 +1,4 @@
-public import Support
+internal import Support
 
 /// Measures of one episode of the road model; empty where there is nothing to average.
 public struct RoadRSUMetrics: EpisodeMetrics {
@@ -20,16 +20,51 @@ public struct RoadRSUMetrics: EpisodeMetrics {
       if costs.missed { missed += 1 }
     }
 
-    func mean(_ sum: Double) -> CSVField { RoadRSUMetrics.ratio(sum, tasks) }
+    func mean(_ sum: Double) -> Double? { RoadRSUMetrics.ratio(sum, tasks) }
+    var meanDelay: Double? { mean(delay) }
+    var meanEnergy: Double? { mean(energy) }
+    var meanCost: Double? { mean(cost) }
+    var missShare: Double? { mean(Double(missed)) }
   }
 
-  public static let columns = [
-    "tasks", "return", "mean_delay_s", "p95_delay_s", "local_delay_s", "transmit_delay_s",
-    "edge_delay_s", "mean_queue_wait_s", "mean_queue_length", "mean_energy_j", "mean_objective",
-    "mean_cost", "miss_share", "share_local", "share_out_of_range", "low_battery_tasks",
-    "low_battery_delay_s", "low_battery_energy_j", "low_battery_cost", "low_battery_miss_share",
-    "high_battery_tasks", "high_battery_delay_s", "high_battery_energy_j", "high_battery_cost",
-    "high_battery_miss_share",
+  public static let measures: [EpisodeMeasure<RoadRSUMetrics>] = [
+    .init(counting: "tasks", "Tasks of the episode.") { $0.all.tasks },
+    .init("return", "", "Sum of the rewards: the costs, negative.") { 0 - $0.all.cost },
+    .init("mean_delay_s", "s", "Mean delay of a task.") { $0.all.meanDelay },
+    .init("p95_delay_s", "s", "95th percentile of the delays.") { $0.delayQuantile(0.95) },
+    .init("local_delay_s", "s", "Mean local part, its wait included.") {
+      $0.all.mean($0.localTime)
+    },
+    .init("transmit_delay_s", "s", "Mean transmission part.") { $0.all.mean($0.transmitTime) },
+    .init("edge_delay_s", "s", "Mean part at the RSU, its wait included.") {
+      $0.all.mean($0.all.delay - $0.localTime - $0.transmitTime)
+    },
+    .init("mean_queue_wait_s", "s", "Mean wait in the RSU's queue, of offloaded tasks.") {
+      ratio($0.queueWait, $0.remote)
+    },
+    .init("mean_queue_length", "tasks", "Mean length of the RSUs' queues at decisions.") {
+      $0.all.mean($0.queueLength)
+    },
+    .init("mean_energy_j", "J", "Mean weighted energy of a task.") { $0.all.meanEnergy },
+    .init("mean_objective", "", "Mean of the objective.") { $0.all.mean($0.all.objective) },
+    .init("mean_cost", "", "Mean cost, penalty of missed deadlines included.") { $0.all.meanCost },
+    .init("miss_share", "share", "Tasks that missed their deadline.") { $0.all.missShare },
+    .init("share_local", "share", "Tasks done locally.") {
+      $0.all.mean(Double($0.all.tasks - $0.remote))
+    },
+    .init("share_out_of_range", "share", "Tasks decided out of every RSU's range.") {
+      $0.all.mean(Double($0.outOfRange))
+    },
+    .init(counting: "low_battery_tasks", "Tasks with a battery of at most 1/3.") { $0.low.tasks },
+    .init("low_battery_delay_s", "s", "Mean delay of these.") { $0.low.meanDelay },
+    .init("low_battery_energy_j", "J", "Mean weighted energy of these.") { $0.low.meanEnergy },
+    .init("low_battery_cost", "", "Mean cost of these.") { $0.low.meanCost },
+    .init("low_battery_miss_share", "share", "Missed deadlines of these.") { $0.low.missShare },
+    .init(counting: "high_battery_tasks", "Tasks with a battery above 1/3.") { $0.high.tasks },
+    .init("high_battery_delay_s", "s", "Mean delay of these.") { $0.high.meanDelay },
+    .init("high_battery_energy_j", "J", "Mean weighted energy of these.") { $0.high.meanEnergy },
+    .init("high_battery_cost", "", "Mean cost of these.") { $0.high.meanCost },
+    .init("high_battery_miss_share", "share", "Missed deadlines of these.") { $0.high.missShare },
   ]
 
   private var all = Totals()
@@ -65,27 +100,12 @@ public struct RoadRSUMetrics: EpisodeMetrics {
     if outcome.situation.links.isEmpty { outOfRange += 1 }
   }
 
-  private static func ratio(_ sum: Double, _ count: Int) -> CSVField {
-    count == 0 ? .missing : .number(sum / Double(count))
+  private static func ratio(_ sum: Double, _ count: Int) -> Double? {
+    count == 0 ? nil : sum / Double(count)
   }
 
-  public var fields: [CSVField] {
-    var fields: [CSVField] = [
-      .integer(all.tasks), .number(0 - all.cost), all.mean(all.delay),
-      delays.isEmpty ? .missing : .number(Statistics.quantile(delays, 0.95)),
-      all.mean(localTime), all.mean(transmitTime),
-      all.mean(all.delay - localTime - transmitTime), RoadRSUMetrics.ratio(queueWait, remote),
-      all.mean(queueLength), all.mean(all.energy), all.mean(all.objective), all.mean(all.cost),
-      all.mean(Double(all.missed)), all.mean(Double(all.tasks - remote)),
-      all.mean(Double(outOfRange)),
-    ]
-    for part in [low, high] {
-      fields += [
-        .integer(part.tasks), part.mean(part.delay), part.mean(part.energy), part.mean(part.cost),
-        part.mean(Double(part.missed)),
-      ]
-    }
-    return fields
+  private func delayQuantile(_ share: Double) -> Double? {
+    delays.isEmpty ? nil : Statistics.quantile(delays, share)
   }
 }
 

@@ -7,21 +7,56 @@ public enum Phase: String, Sendable {
   case eval
 }
 
+/// One measure of an episode: a column of `episodes.csv`.
+public struct EpisodeMeasure<Metrics>: Sendable {
+  /// Name of the column, its unit included: `mean_delay_s`.
+  public let name: String
+  /// Unit, `share` for a part of the whole; empty for a plain number.
+  public let unit: String
+  /// What it is, in a sentence.
+  public let summary: String
+  /// Its value in an episode; missing where there is nothing to measure.
+  public let value: @Sendable (Metrics) -> CSVField
+
+  /// - Parameter value: nil where there is nothing to measure.
+  public init(
+    _ name: String, _ unit: String, _ summary: String,
+    _ value: @escaping @Sendable (Metrics) -> Double?
+  ) {
+    self.name = name
+    self.unit = unit
+    self.summary = summary
+    self.value = { metrics in value(metrics).map { .number($0) } ?? .missing }
+  }
+
+  /// A measure that counts.
+  public init(
+    counting name: String, _ summary: String, _ value: @escaping @Sendable (Metrics) -> Int?
+  ) {
+    self.name = name
+    unit = ""
+    self.summary = summary
+    self.value = { metrics in value(metrics).map { .integer($0) } ?? .missing }
+  }
+}
+
 /// Measures of one episode, computed from the environment's outcomes alone: an agent never measures itself.
 public protocol EpisodeMetrics<Outcome>: Sendable {
   associatedtype Outcome
-  /// Names of the columns that `fields` fills, units included.
-  static var columns: [String] { get }
+  /// The columns of `episodes.csv`: adding a measure is one line here.
+  static var measures: [EpisodeMeasure<Self>] { get }
   init()
   mutating func add(_ outcome: Outcome)
-  /// The episode's values, one for each column.
-  var fields: [CSVField] { get }
   /// Further tables of the episode's measures; none by default.
   static var tables: [EpisodeTable<Self>] { get }
 }
 
 extension EpisodeMetrics {
   public static var tables: [EpisodeTable<Self>] { [] }
+  /// Names of the measures' columns, units included.
+  public static var columns: [String] { measures.map(\.name) }
+  /// The episode's values, one for each column.
+  public var fields: [CSVField] { Self.measures.map { $0.value(self) } }
 }
 
 /// A table of an episode's measures with as many rows as the model needs (one for each queue, say).

@@ -1,13 +1,26 @@
-public import Support
+internal import Support
 
 /// Measures of an episode of the single-RSU model.
 ///
 /// Delays are means over tasks, backlogs means over slots of Q(t) at the slot's start, summed over queues.
 public struct SingleRSUMetrics: EpisodeMetrics {
-  public static let columns = [
-    "return", "mean_delay_s", "p95_delay_s", "local_delay_s", "transmit_delay_s", "edge_delay_s",
-    "backlog_client_gflop", "backlog_rsu_gflop", "backlog_service_gflop", "share_local",
-    "share_rsu", "share_service",
+  public static let measures: [EpisodeMeasure<SingleRSUMetrics>] = [
+    .init("return", "", "Sum of the rewards; no measure of performance.") { $0.returnSum },
+    .init("mean_delay_s", "s", "Mean delay of a task.") { $0.perTask($0.delays.reduce(0, +)) },
+    .init("p95_delay_s", "s", "95th percentile of the delays.") { $0.delayQuantile(0.95) },
+    .init("local_delay_s", "s", "Mean local part of a delay.") { $0.perTask($0.localSum) },
+    .init("transmit_delay_s", "s", "Mean transmission part.") { $0.perTask($0.transmitSum) },
+    .init("edge_delay_s", "s", "Mean part at RSU or service vehicle.") { $0.perTask($0.edgeSum) },
+    .init("backlog_client_gflop", "GFLOP", "Mean backlog of all clients.") { $0.backlog(.client) },
+    .init("backlog_rsu_gflop", "GFLOP", "Mean backlog of the RSU.") { $0.backlog(.rsu) },
+    .init("backlog_service_gflop", "GFLOP", "Mean backlog of all service vehicles.") {
+      $0.backlog(.service)
+    },
+    .init("share_local", "share", "Tasks done locally.") { $0.perTask(Double($0.localTasks)) },
+    .init("share_rsu", "share", "Tasks that end at the RSU.") { $0.perTask(Double($0.rsuTasks)) },
+    .init("share_service", "share", "Tasks that end at a service vehicle.") {
+      $0.perTask(Double($0.delays.count - $0.localTasks - $0.rsuTasks))
+    },
   ]
 
   /// Mean backlog of each queue and the vehicle that has it: `backlogs.csv`.
@@ -70,22 +83,30 @@ public struct SingleRSUMetrics: EpisodeMetrics {
     for i in outcome.queues.indices { backlogSums[i] += outcome.queues[i].backlog }
   }
 
-  public var fields: [CSVField] {
-    guard let scenario = situation?.scenario else {
-      return [CSVField](repeating: .missing, count: SingleRSUMetrics.columns.count)
-    }
-    let tasks = Double(delays.count)
-    func backlog(_ queues: Range<Int>) -> Double {
-      backlogSums[queues].reduce(0, +) / Double(slots)
-    }
+  private enum QueueKind { case client, rsu, service }
+
+  /// Sum of the rewards; nil before the first slot.
+  private var returnSum: Double? { situation == nil ? nil : rewardSum }
+
+  /// A sum over tasks, divided by their number.
+  private func perTask(_ sum: Double) -> Double? {
+    delays.isEmpty ? nil : sum / Double(delays.count)
+  }
+
+  private func delayQuantile(_ share: Double) -> Double? {
+    delays.isEmpty ? nil : Statistics.quantile(delays, share)
+  }
+
+  /// Backlog summed over the queues of a kind, mean over slots.
+  private func backlog(_ kind: QueueKind) -> Double? {
+    guard let scenario = situation?.scenario else { return nil }
     let types = scenario.clients..<scenario.clients + scenario.types
-    let serviceTasks = delays.count - localTasks - rsuTasks
-    let values = [
-      rewardSum, Statistics.mean(delays), Statistics.quantile(delays, 0.95), localSum / tasks,
-      transmitSum / tasks, edgeSum / tasks, backlog(0..<scenario.clients), backlog(types),
-      backlog(types.upperBound..<scenario.queues), Double(localTasks) / tasks,
-      Double(rsuTasks) / tasks, Double(serviceTasks) / tasks,
-    ]
-    return values.map { .number($0) }
+    let queues =
+      switch kind {
+      case .client: 0..<scenario.clients
+      case .rsu: types
+      case .service: types.upperBound..<scenario.queues
+      }
+    return backlogSums[queues].reduce(0, +) / Double(slots)
   }
 }
