@@ -57,7 +57,9 @@ public struct SACBenchmark: Sendable {
     let processorStart = processorNanoseconds()
     let times = (0..<blocks).map { _ in
       seconds {
-        for _ in 0..<block { loss = sac.trainStep(data, learningRate: 3e-4, using: &stream).criticLoss }
+        for _ in 0..<block {
+          loss = sac.trainStep(data, learningRate: 3e-4, using: &stream).criticLoss
+        }
       } / Double(block)
     }
     let processorTime = processorNanoseconds() - processorStart
