@@ -41,16 +41,23 @@ let package = Package(
       name: "Plan",
       dependencies: ["Algorithms", "Simulation", "Trace", "TraceImport", "Support", "Yams"]),
     .target(
+      name: "ExternalAgents",
+      dependencies: [
+        "Plan", "Simulation", "Support", "CProcess",
+        .product(name: "Subprocess", package: "swift-subprocess"),
+        .product(name: "SystemPackage", package: "swift-system"),
+      ]),
+    .target(
       name: "Runs",
       dependencies: [
-        "Plan", "Algorithms", "Neural", "Simulation", "Trace", "Support",
+        "ExternalAgents", "Plan", "Algorithms", "Neural", "Simulation", "Trace", "Support",
         .product(name: "Logging", package: "swift-log"),
       ]),
     .target(name: "Figures", dependencies: ["Plan", "Simulation", "Support"]),
     .target(
       name: "Sweep",
       dependencies: [
-        "Runs", "Plan", "Support", "CProcess",
+        "Runs", "ExternalAgents", "Plan", "Support", "CProcess",
         .product(name: "Subprocess", package: "swift-subprocess"),
         .product(name: "SystemPackage", package: "swift-system"),
         .product(name: "UnixSignals", package: "swift-service-lifecycle"),
@@ -58,7 +65,8 @@ let package = Package(
     .executableTarget(
       name: "veclab",
       dependencies: [
-        "Sweep", "Figures", "Runs", "Plan", "Algorithms", "Neural", "Simulation", "TraceImport",
+        "Sweep", "Figures", "Runs", "ExternalAgents", "Plan", "Algorithms", "Neural", "Simulation",
+        "TraceImport",
         "Trace", "Support",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Subprocess", package: "swift-subprocess"),

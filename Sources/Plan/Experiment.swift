@@ -5,6 +5,7 @@ internal import Support
 /// Keys of the file (`Experiments/README.md` explains them with examples):
 /// - `experiment`: name, also of the folder under Results. `title`: free text.
 /// - `model`: name of the model. `trace`: FCD file or imported trace, or a list of such.
+/// - `agents`: own algorithms in other languages, see `AgentDefinition`.
 /// - `dnn`: own DNN tables, name to path. Paths are relative to the experiment file.
 /// - `parameters`: values of the model, the algorithms and the run that do not vary.
 /// - `grid`: `product`, `seeds`, `zip`, `variants`, `when`, `exclude`.
@@ -83,7 +84,8 @@ public struct Experiment: Sendable {
     root: YAMLMapping, overrides: YAMLMapping.Entry?, profiles: [String], models: [AnyModel]
   ) throws {
     try root.allow([
-      "experiment", "title", "model", "trace", "dnn", "parameters", "grid", "profiles", "record",
+      "experiment", "title", "model", "trace", "dnn", "agents", "parameters", "grid", "profiles",
+      "record",
       "limits", "figures",
     ])
     let mapping = try root.overridden(by: overrides)
@@ -94,9 +96,13 @@ public struct Experiment: Sendable {
     name = try mapping.required("experiment", "Name it; results go to the folder of that name")
       .identifier()
     title = try mapping["title"]?.text() ?? name
-    let model = try Experiment.model(mapping, among: models)
-    self.model = model
     let folder = Files.folder(of: file)
+    let offered = try Experiment.model(mapping, among: models)
+    let model = try offered.adding(
+      mapping["agents"]?.mapping().entries.map {
+        try AgentDefinition($0, folder: folder, model: offered)
+      } ?? [])
+    self.model = model
     traces = try Experiment.traces(mapping, folder: folder)
     var dnnFiles: [String: TraceSource] = [:]
     for entry in try mapping["dnn"]?.mapping().entries ?? [] {

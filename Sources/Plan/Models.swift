@@ -10,6 +10,8 @@ public struct AlgorithmDescription: Sendable {
   public let isLearner: Bool
   public let parameters: [Parameter]
   let settle: ParameterRule
+  /// The program outside that it is; nil for algorithms of the registry.
+  let agent: AgentDefinition?
 }
 
 /// What a run measures in every episode: a column of `episodes.csv`.
@@ -29,7 +31,7 @@ public struct AnyModel: Sendable {
   public let name: String
   public let version: Int
   public let parameters: [Parameter]
-  public let algorithms: [AlgorithmDescription]
+  public private(set) var algorithms: [AlgorithmDescription]
   public let measures: [MeasureDescription]
   /// Files that a run writes, with their columns, the tables of `record` included.
   public let tables: [ResultTable]
@@ -46,13 +48,20 @@ public struct AnyModel: Sendable {
     algorithms = offered.algorithms.map {
       AlgorithmDescription(
         name: $0.name, version: $0.version, summary: $0.summary, isLearner: $0.isLearner,
-        parameters: $0.parameters, settle: $0.settle)
+        parameters: $0.parameters, settle: $0.settle, agent: nil)
     }
     measures = Model.Metrics.measures.map {
       MeasureDescription(name: $0.name, unit: $0.unit, summary: $0.summary)
     }
     tables = ResultTable.all(of: Model.self)
     profileNames = { Model.profileNames($0) }
+  }
+
+  /// The model with the external agents of an experiment among its algorithms.
+  func adding(_ agents: [AgentDefinition]) -> AnyModel {
+    var model = self
+    model.algorithms += agents.map(\.description)
+    return model
   }
 
   /// Makes an environment; the result makes an algorithm's agent for it. Both are thrown away.

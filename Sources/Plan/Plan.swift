@@ -11,16 +11,20 @@ public struct PlannedRun: Sendable, Equatable {
   public let profilePaths: [String: String]
   /// Episodes between two checkpoints; decides nothing about the result.
   public let checkpointEvery: Int
+  /// How long the run's external agent may take; nil when its algorithm is one of the program's. Decides nothing
+  /// about the result either.
+  public let patience: AgentPatience?
 
   public init(
     specification: RunSpecification, label: String, tracePath: String,
-    profilePaths: [String: String], checkpointEvery: Int
+    profilePaths: [String: String], checkpointEvery: Int, patience: AgentPatience? = nil
   ) {
     self.specification = specification
     self.label = label
     self.tracePath = tracePath
     self.profilePaths = profilePaths
     self.checkpointEvery = checkpointEvery
+    self.patience = patience
   }
 }
 
@@ -73,14 +77,16 @@ public struct Plan: Sendable, Equatable {
       "record": .list(record.map { .text($0) }),
       "runs": .list(
         runs.map { run in
-          .object([
+          var members: [String: JSONValue] = [
             "id": .text(run.specification.id),
             "document": run.specification.document,
             "label": .text(run.label),
             "trace": .text(run.tracePath),
             "profiles": .object(run.profilePaths.mapValues { .text($0) }),
             "checkpointEvery": .integer(run.checkpointEvery),
-          ])
+          ]
+          members["agent"] = run.patience?.json
+          return .object(members)
         }),
       "points": .list(
         points.map { point in
@@ -147,7 +153,8 @@ public struct Plan: Sendable, Equatable {
       }
       return PlannedRun(
         specification: specification, label: label, tracePath: trace,
-        profilePaths: profiles.compactMapValues(\.textValue), checkpointEvery: checkpointEvery)
+        profilePaths: profiles.compactMapValues(\.textValue), checkpointEvery: checkpointEvery,
+        patience: AgentPatience(json: run["agent"]))
     }
     let count = self.runs.count
     self.points = try points.map { point in

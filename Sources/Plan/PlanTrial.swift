@@ -60,8 +60,8 @@ extension Plan {
               trace: sources.trace(run.tracePath), profiles: profiles,
               seed: UInt64(parameters.integer("seed"))))
         }
-        // Learners would allocate networks and replay buffers.
-        if algorithm.isLearner { continue }
+        // Learners would allocate networks and replay buffers; external agents are programs to start.
+        if algorithm.isLearner || algorithm.agent != nil { continue }
         let own = algorithm.parameters.map { "\($0.key)=\(parameters[$0.key].text)" }
         if tried.insert(([algorithm.name] + own).joined(separator: " ")).inserted {
           try trial?(algorithm.name, parameters)

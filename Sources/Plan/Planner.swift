@@ -85,7 +85,7 @@ extension Plan {
         model.schema(of: algorithm).lazy.compactMap { given($0.key) }
           .first { $0.value.names(name) }
       }
-      let document = JSONValue.object([
+      var document: [String: JSONValue] = [
         "format": .integer(1),
         "model": .text(model.name),
         "modelVersion": .integer(model.version),
@@ -95,8 +95,9 @@ extension Plan {
         "trace": .text(trace.digest),
         "profiles": .object(profiles.mapValues { .text($0.digest) }),
         "record": .list(record.map { .text($0) }),
-      ])
-      let specification = RunSpecification(document: document)
+      ]
+      document["agent"] = try algorithm.agent.map { $0.document(digests: try inputs.files(of: $0)) }
+      let specification = RunSpecification(document: .object(document))
       let index: Int
       if let known = indices[specification.id] {
         index = known
@@ -107,7 +108,10 @@ extension Plan {
           PlannedRun(
             specification: specification, label: Plan.label(point, algorithm, model),
             tracePath: trace.path, profilePaths: profiles.mapValues(\.path),
-            checkpointEvery: experiment.checkpointEvery))
+            checkpointEvery: experiment.checkpointEvery,
+            patience: algorithm.agent.map {
+              AgentPatience(startup: $0.startup, silence: $0.silence)
+            }))
       }
       planned.append(
         PlanPoint(
@@ -197,6 +201,7 @@ private struct PlanInputs {
   let folder: String
   var traces: [String: (path: String, digest: String)] = [:]
   var tables: [String: (path: String, digest: String)] = [:]
+  var agents: [String: [String: String]] = [:]
 
   /// Reads every table of the file's `dnn` map, those that no run uses too.
   init(experiment: Experiment, folder: String) throws {
@@ -234,6 +239,40 @@ private struct PlanInputs {
       throw source.location.wrapping(error, "cannot be imported", value: source.path)
     }
   }
+
+  /// Copies the files of an external agent into a folder of their content, where its command runs.
+  ///
+  /// - Returns: SHA-256 of each.
+  mutating func files(of agent: AgentDefinition) throws -> [String: String] {
+    if let known = agents[agent.name] { return known }
+    var contents: [(path: String, bytes: [UInt8], isExecutable: Bool)] = []
+    var digests: [String: String] = [:]
+    for file in agent.files {
+      let source = Files.path(file.path, relativeTo: Files.folder(of: experiment.file))
+      do {
+        let bytes = try Files.read(source, limit: PlanInputs.largestAgentFile)
+        contents.append((file.path, bytes, Files.isExecutable(source)))
+        digests[file.path] = SHA256Digest.hex(of: bytes)
+      } catch let error as InputError {
+        throw file.location.wrapping(error, "cannot be read", value: file.path)
+      }
+    }
+    let target = "\(folder)/\(ExternalAlgorithm.folder(of: digests))"
+    try Files.makeFolder(target)
+    for (path, bytes, isExecutable) in contents {
+      let copy = "\(target)/\(path)"
+      if Files.exists(copy), try SHA256Digest.hex(of: Files.read(copy)) == digests[path] {
+        continue
+      }
+      try Files.makeFolder(Files.folder(of: copy))
+      try Files.writeAtomically(bytes, to: copy)
+      if isExecutable { try Files.makeExecutable(copy) }
+    }
+    agents[agent.name] = digests
+    return digests
+  }
+
+  private static let largestAgentFile = 1 << 30
 
   /// - Parameter setting: what gave the name of a table; nil for a default.
   mutating func profiles(

@@ -11,6 +11,8 @@ package struct RunDocument {
   package let traceDigest: String
   package let isLearner: Bool
   package let isRecording: Bool
+  /// Whether the run trains with the program's own kernels, so that its results hold for one instruction set.
+  package var usesKernels: Bool { isLearner && json["agent"] == nil }
 
   package static func damaged(_ what: String) -> InputError {
     InputError(

@@ -37,7 +37,7 @@ struct PolicyEvaluation {
   let output: String
   private let start = monotonicSeconds()
   private let startOfDay = Provenance.timeOfDay()
-  private let processorStart = processorSeconds()
+  private let processorStart = workSeconds()
 
   var modelName: String { policy.modelName }
   var algorithmName: String { policy.algorithmName }
@@ -60,8 +60,12 @@ struct PolicyEvaluation {
   }
 
   func run<Offered: OfferedModel>(_ offered: Offered) throws {
-    let algorithm = try offered.algorithm(algorithmName)
     let temporary = "\(output).partial"
+    let algorithm = try offered.algorithm(
+      of: policy.document,
+      at: AgentPlace(
+        experimentFolder: policy.experimentFolder, attemptFolder: temporary, patience: .standard,
+        shouldStop: { false }))
     try Files.remove(temporary)
     try Files.makeFolder(temporary)
     do {
@@ -100,6 +104,7 @@ struct PolicyEvaluation {
           trace: trace, profiles: profiles, seed: evaluated.seed, needsTraining: false))
       let agent = try algorithm.make(
         environment, changed, evaluated.seed, evaluated.trainingEpisodes)
+      defer { agent.close(isFinished: true) }
       try evaluate(evaluated, trained, environment, agent, in: temporary)
     } catch var error as InputError where error.file == imported {
       // The imported copy is gone when the message is read.
@@ -172,7 +177,7 @@ struct PolicyEvaluation {
     try session.writeEvaluation(of: policy, id: specification.id, folder: temporary)
     let facts = Provenance.facts(
       start: startOfDay, seconds: monotonicSeconds() - start,
-      cpuSeconds: processorSeconds() - processorStart)
+      cpuSeconds: workSeconds() - processorStart)
     try Files.write(
       Array(JSONValue.object(facts).readable.utf8), to: temporary + "/" + Provenance.fileName)
     try Files.remove(temporary + "/traces")

@@ -17,6 +17,8 @@ struct TrainedPolicy {
   private let bytes: [UInt8]
 
   private static let fileName = "policy.bin"
+  /// The folder of results that the run is in.
+  var experimentFolder: String { folder + "/../../.." }
   private var path: String { "\(folder)/\(TrainedPolicy.fileName)" }
 
   /// - Throws: `InputError` that names the file that is missing or is not as the run left it.
@@ -144,7 +146,7 @@ extension TrainedPolicy {
     }
     // The experiment's tables, which the run was planned with, are in Results/<experiment>/dnn; a damaged one
     // among them is no reason not to find another.
-    let kept = "\(folder)/../../../dnn"
+    let kept = experimentFolder + "/dnn"
     for file in Files.isFolder(kept) ? try Files.list(kept) : [] where file.hasSuffix(".csv") {
       let profile = try? loadProfile(name: name, path: "\(kept)/\(file)")
       if let profile, profile.digest == digest { return profile }

@@ -30,7 +30,7 @@ public struct RunProgress: Sendable, Equatable {
 }
 
 /// The place in which a run is executed: where its files go, its checkpoints, its signs of life.
-public protocol RunContext {
+public protocol RunContext: Sendable {
   /// Folder that the run writes its result files into; not yet published.
   var folder: String { get }
   /// The newest checkpoint that verifies and can be used, or nil to start anew.
@@ -44,8 +44,14 @@ public protocol RunContext {
   func saveCheckpoint(_ bytes: [UInt8]) throws
   /// Tells how far the run is; cheap enough to call after every episode.
   func report(_ progress: RunProgress) throws
+  /// Adds lines to the learning curve that others can watch; no part of the result.
+  func show(curve lines: [UInt8])
   /// Whether the run should save a checkpoint and return `RunEnd.stopped` at the next episode's end.
   var shouldStop: Bool { get }
+}
+
+extension RunContext {
+  public func show(curve lines: [UInt8]) {}
 }
 
 /// How the execution of a run ended, if not by an error.

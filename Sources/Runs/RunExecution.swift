@@ -1,4 +1,5 @@
 internal import Algorithms
+internal import ExternalAgents
 internal import Neural
 public import Plan
 internal import Simulation
@@ -47,7 +48,12 @@ struct RunExecution {
 
   func run<Offered: OfferedModel>(_ offered: Offered) throws -> RunEnd {
     typealias Model = Offered.Model
-    let algorithm = try offered.algorithm(algorithmName)
+    let context = context
+    let algorithm = try offered.algorithm(
+      of: run.specification.document,
+      at: AgentPlace(
+        experimentFolder: sources.experimentFolder, attemptFolder: Files.folder(of: context.folder),
+        patience: run.patience ?? .standard, shouldStop: { context.shouldStop }))
     let document = try RunDocument(
       run.specification.document, model: Model.self, algorithm: algorithm)
     let parameters = document.parameters
@@ -74,7 +80,7 @@ struct RunExecution {
     }
     // A run keeps the set that it was begun with: results are equal bit by bit only within one.
     var instructionSet: String?
-    if document.isLearner {
+    if document.usesKernels {
       instructionSet =
         try checkpoint.flatMap { try CheckpointHead($0, id: run.specification.id).instructionSet }
         ?? Kernels.selected().name
@@ -83,8 +89,16 @@ struct RunExecution {
       try algorithm.make(environment, parameters, seed, document.trainingEpisodes)
     }
     if let instructionSet { context.note(instructionSet: instructionSet) }
-    return try carryOut(
-      document, environment, agent, from: &checkpoint, instructionSet: instructionSet)
+    var end: RunEnd?
+    defer { agent.close(isFinished: end == .finished) }
+    do {
+      end = try carryOut(
+        document, environment, agent, from: &checkpoint, instructionSet: instructionSet)
+    } catch is AgentInterrupted {
+      // The run goes on from the checkpoint before, if there is one.
+      end = .stopped
+    }
+    return end ?? .stopped
   }
 
   /// - Parameter checkpoint: nil afterwards: it may be large, and is not needed once it has been read.
@@ -98,16 +112,21 @@ struct RunExecution {
     var sinceCheckpoint = 0
     // Episodes of a large scenario take seconds each: a minute is what a kill may cost at most.
     var lastCheckpoint = ContinuousClock.now
+    var curve = LearningCurve(
+      of: Model.Metrics.self, episodes: RunRecord(of: Model.self).episodes)
     while let step = session.nextStep {
       try session.carryOut(step)
+      if document.isLearner, let lines = curve.lines(from: session.record.episodes) {
+        context.show(curve: lines)
+      }
       sinceCheckpoint += 1
       try context.report(session.progress)
       if session.nextStep == nil { break }
       let stops = context.shouldStop
       let isDue =
         sinceCheckpoint >= run.checkpointEvery || lastCheckpoint.duration(to: .now) > .seconds(60)
-      if stops || isDue {
-        try context.saveCheckpoint(session.checkpoint(head))
+      if (stops || isDue) && session.agent.savesState {
+        try context.saveCheckpoint(try session.checkpoint(head))
         sinceCheckpoint = 0
         lastCheckpoint = .now
       }
@@ -199,7 +218,7 @@ struct RunSession<Model: Environment, Learner: Agent<Model>> {
     case .train:
       trained += 1
       evaluated = 0
-      lastEpisode = agent.statistics.loss == nil ? .warmUp : .training
+      lastEpisode = agent.statistics.steps == 0 ? .warmUp : .training
     case .check, .evaluate:
       evaluated += 1
       lastEpisode = .evaluation
@@ -254,7 +273,7 @@ struct RunSession<Model: Environment, Learner: Agent<Model>> {
 
   // MARK: Checkpoints
 
-  func checkpoint(_ head: CheckpointHead) -> [UInt8] {
+  func checkpoint(_ head: CheckpointHead) throws -> [UInt8] {
     var writer = StateWriter()
     head.write(to: &writer)
     writer.write(trained)
@@ -262,7 +281,7 @@ struct RunSession<Model: Environment, Learner: Agent<Model>> {
     writer.write(gradientSteps)
     record.save(to: &writer)
     writer.section("agent")
-    agent.saveState(to: &writer)
+    try agent.saveState(to: &writer)
     writer.section("end")
     return writer.bytes
   }
@@ -295,7 +314,7 @@ struct RunSession<Model: Environment, Learner: Agent<Model>> {
     if document.isRecording {
       for (log, table) in zip(Model.logs, record.logs) { try write(table.bytes, log.file) }
     }
-    if document.isLearner { try write(policy, "policy.bin") }
+    if document.isLearner { try write(policy(), "policy.bin") }
     var description: [String: JSONValue] = [
       "id": .text(id), "run": document.complete, "constants": environment.constants,
     ]
@@ -304,12 +323,12 @@ struct RunSession<Model: Environment, Learner: Agent<Model>> {
   }
 
   /// The trained policy with the algorithm that can use it.
-  var policy: [UInt8] {
+  func policy() throws -> [UInt8] {
     var writer = StateWriter()
     writer.section("veclab-policy")
     writer.write(document.json["algorithm"]?.textValue ?? "")
     writer.write(document.json["algorithmVersion"]?.integerValue ?? 0)
-    agent.savePolicy(to: &writer)
+    try agent.savePolicy(to: &writer)
     writer.section("end")
     return writer.bytes
   }

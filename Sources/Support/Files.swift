@@ -100,6 +100,27 @@ public enum Files {
   /// Whether something exists at a path.
   public static func exists(_ path: String) -> Bool { access(path, F_OK) == 0 }
 
+  /// The same path from the root of the file system.
+  public static func absolute(_ path: String) -> String {
+    path.hasPrefix("/") ? path : workingFolder + "/" + path
+  }
+
+  /// Whether this process may run the file at a path.
+  public static func isExecutable(_ path: String) -> Bool {
+    access(path, X_OK) == 0 && !isFolder(path)
+  }
+
+  /// Whether a program of this name, without a slash, is in a folder of `PATH`.
+  public static func isInSearchPath(_ name: String) -> Bool {
+    let folders = getenv("PATH").map { String(cString: $0) } ?? "/usr/local/bin:/usr/bin:/bin"
+    return folders.split(separator: ":").contains { isExecutable("\($0)/\(name)") }
+  }
+
+  /// Lets those run a file who may read it.
+  public static func makeExecutable(_ path: String) throws {
+    guard chmod(path, 0o755) == 0 else { throw failure("make executable", path) }
+  }
+
   /// Whether a folder exists at a path.
   public static func isFolder(_ path: String) -> Bool {
     var status = stat()

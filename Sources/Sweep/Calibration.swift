@@ -8,7 +8,7 @@ internal import Synchronization
 ///
 /// Episodes of a learner's warm-up, of its training and of evaluations differ in cost by orders of magnitude, so each
 /// kind is timed by itself and weighed by its number in the run.
-public struct Calibration {
+public struct Calibration: Sendable {
   /// Seconds spent on one algorithm, beyond the episode that is under way then and a learner's first that trains.
   public var budget = 10.0
   /// Episodes after which enough is known; of a learner, those that train.
@@ -103,7 +103,7 @@ public struct Calibration {
     return PlannedRun(
       specification: RunSpecification(document: .object(document)), label: run.label,
       tracePath: run.tracePath, profilePaths: run.profilePaths,
-      checkpointEvery: run.checkpointEvery)
+      checkpointEvery: run.checkpointEvery, patience: run.patience)
   }
 
   /// Processor seconds of a whole run, from the times of some of its episodes.
@@ -153,7 +153,7 @@ private final class CalibrationContext: RunContext {
     var evaluated = 0
     var elapsed = 0.0
   }
-  private let start = processorSeconds()
+  private let start = workSeconds()
   private let state = Mutex(State())
 
   init(folder: String, limits: Calibration, isLearner: Bool) {
@@ -167,7 +167,7 @@ private final class CalibrationContext: RunContext {
   func note(instructionSet: String) {}
 
   func report(_ progress: RunProgress) throws {
-    let now = processorSeconds() - start
+    let now = workSeconds() - start
     state.withLock { state in
       let kind = progress.lastEpisode ?? .evaluation
       state.times.append(EpisodeTime(kind: kind, seconds: now - state.elapsed))

@@ -14,6 +14,8 @@ public struct SweepStatus: Sendable {
     public let heartbeat: Heartbeat?
     /// Seconds since the heartbeat file changed, by the clocks of this machine and its file system: a hint.
     public let silence: Double?
+    /// Where a learner's measures stand; nil for others.
+    public let learning: LearningProgress?
   }
 
   public struct Failed: Sendable {
@@ -71,7 +73,9 @@ public struct SweepStatus: Sendable {
         running.append(
           Running(
             entry: entry, attempt: attempt, owner: owner, heartbeat: Heartbeat(record: heartbeat),
-            silence: silence(entry.run, attempt)))
+            silence: silence(entry.run, attempt),
+            learning: LearningProgress(
+              path: ledger.attemptFolder(entry.run, attempt) + "/" + RunAttempt.curveFileName)))
       case .open(let attempt, _): if attempt > 1 { interrupted += 1 }
       }
     }
@@ -160,6 +164,7 @@ public struct SweepStatus: Sendable {
       if let silence = state.silence, silence > 30 {
         parts.append("no sign of life for \(SweepStatus.duration(silence))")
       }
+      if let learning = state.learning { parts.append(learning.sentence) }
       let place = state.owner.map { "\($0.host):\($0.process)" } ?? "?"
       text +=
         "  \(state.entry.run.prefix(12))  \(state.entry.label)  [\(place), attempt \(state.attempt)]"
@@ -205,6 +210,7 @@ public struct SweepStatus: Sendable {
             "secondsWithoutProgress": number(heartbeat?.quiet),
             "secondsWithoutSignOfLife": number(state.silence),
             "memoryMiB": number(heartbeat?.memory),
+            "learning": state.learning?.json ?? .null,
           ])
         }),
       "failed": .list(

@@ -1,6 +1,7 @@
 internal import CProcess
 internal import Glibc
 internal import Runs
+internal import Support
 internal import Synchronization
 
 /// Exit codes of `veclab worker` (those of sysexits.h).
@@ -68,22 +69,4 @@ public enum WorkerProcess {
     _ = "500".withCString { write(descriptor, $0, 3) }
     close(descriptor)
   }
-}
-
-/// Starts a thread that lives until its body returns.
-func detachThread(_ body: @escaping @Sendable () -> Void) {
-  final class Box: Sendable {
-    let body: @Sendable () -> Void
-    init(_ body: @escaping @Sendable () -> Void) { self.body = body }
-  }
-  var thread: pthread_t = 0
-  let box = Unmanaged.passRetained(Box(body))
-  let code = pthread_create(
-    &thread, nil,
-    { pointer in
-      if let pointer { Unmanaged<Box>.fromOpaque(pointer).takeRetainedValue().body() }
-      return nil
-    }, box.toOpaque())
-  if code != 0 { fatalError("cannot start a thread: \(String(cString: strerror(code)))") }
-  pthread_detach(thread)
 }

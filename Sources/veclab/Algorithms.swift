@@ -11,7 +11,14 @@ struct AlgorithmsCommand: ParsableCommand {
   @Argument(help: "Model or algorithm whose parameters to list (default: the names only).")
   var name: String?
 
+  @Flag(help: "Print all of it as JSON: models, algorithms, parameters, measures, files of a run.")
+  var json = false
+
   func run() throws {
+    if json {
+      print(AlgorithmsCommand.reference.readable, terminator: "")
+      return
+    }
     guard let name else {
       for model in Models.all {
         print("\(model.name)  (\(model.parameters.count) parameters)")
@@ -63,5 +70,53 @@ struct AlgorithmsCommand: ParsableCommand {
 
   private static func padded(_ text: String, _ width: Int) -> String {
     text + String(repeating: " ", count: max(0, width - text.count))
+  }
+}
+
+extension AlgorithmsCommand {
+  /// Everything that an experiment file may set and a run may show.
+  private static var reference: JSONValue {
+    .object([
+      "models": .list(Models.all.map(json)),
+      "everyRun": .list(RunParameters.all.map(json)),
+      "learners": .list((RunParameters.learners + [RunParameters.checkpointEvery]).map(json)),
+    ])
+  }
+
+  private static func json(_ model: AnyModel) -> JSONValue {
+    .object([
+      "name": .text(model.name), "version": .integer(model.version),
+      "parameters": .list(model.parameters.map(json)),
+      "algorithms": .list(
+        model.algorithms.map { algorithm in
+          .object([
+            "name": .text(algorithm.name), "version": .integer(algorithm.version),
+            "summary": .text(algorithm.summary), "learns": .flag(algorithm.isLearner),
+            "parameters": .list(algorithm.parameters.map(json)),
+          ])
+        }),
+      "measures": .list(
+        model.measures.map { measure in
+          .object([
+            "name": .text(measure.name), "unit": .text(measure.unit),
+            "summary": .text(measure.summary),
+          ])
+        }),
+      "tables": .list(
+        model.tables.map { table in
+          .object([
+            "file": .text(table.file), "columns": .list(table.columns.map { .text($0) }),
+            "onlyRecorded": .flag(table.isRecorded),
+          ])
+        }),
+    ])
+  }
+
+  private static func json(_ parameter: Parameter) -> JSONValue {
+    .object([
+      "key": .text(parameter.key), "kind": .text("\(parameter.kind)"),
+      "default": .text(parameter.defaultValue.text), "unit": .text(parameter.unit),
+      "source": .text(parameter.source), "summary": .text(parameter.summary),
+    ])
   }
 }

@@ -51,15 +51,15 @@ import Testing
       return Statistics.mean(delays)
     }
 
-    var state: [UInt8] {
+    func state() throws -> [UInt8] {
       var writer = StateWriter()
-      agent.saveState(to: &writer)
+      try agent.saveState(to: &writer)
       return writer.bytes
     }
 
-    var policy: [UInt8] {
+    func policy() throws -> [UInt8] {
       var writer = StateWriter()
-      agent.savePolicy(to: &writer)
+      try agent.savePolicy(to: &writer)
       return writer.bytes
     }
   }
@@ -69,7 +69,7 @@ import Testing
     func trained(seed: UInt64) throws -> [UInt8] {
       var training = try Training(name, seed: seed)
       for episode in 0..<4 { try training.run(episode, .train) }
-      return training.state
+      return try training.state()
     }
     #expect(try trained(seed: 3) == trained(seed: 3))
     #expect(try trained(seed: 3) != trained(seed: 4))
@@ -83,11 +83,11 @@ import Testing
       var first = try Training(name)
       for episode in 0..<stop { try first.run(episode, .train) }
       var second = try Training(name)
-      var reader = StateReader(first.state)
+      var reader = StateReader(try first.state())
       try second.agent.restoreState(from: &reader)
       #expect(reader.isAtEnd)
       for episode in stop..<6 { try second.run(episode, .train) }
-      #expect(second.state == whole.state, "interrupted after episode \(stop)")
+      #expect(try second.state() == whole.state(), "interrupted after episode \(stop)")
     }
   }
 
@@ -101,7 +101,7 @@ import Testing
       let delay = try evaluated.run(7, .eval)
       #expect(try evaluated.run(7, .eval) == delay, "episode \(episode)")
     }
-    #expect(plain.state == evaluated.state)
+    #expect(try plain.state() == evaluated.state())
   }
 
   @Test(arguments: names)
@@ -109,13 +109,13 @@ import Testing
     var trained = try Training(name)
     for episode in 0..<4 { try trained.run(episode, .train) }
     var other = try Training(name, seed: 3)
-    var reader = StateReader(trained.policy)
+    var reader = StateReader(try trained.policy())
     try other.agent.restorePolicy(from: &reader)
     #expect(reader.isAtEnd)
     for episode in 0..<3 {
       #expect(try other.run(episode, .eval) == trained.run(episode, .eval))
     }
-    #expect(trained.policy.count < trained.state.count)
+    #expect(try trained.policy().count < trained.state().count)
   }
 
   @Test(arguments: names)
@@ -123,10 +123,10 @@ import Testing
     let trained = try Training(name)
     var other = try Training(name, ["clients": .integer(3)])
     #expect(throws: InputError.self) {
-      var reader = StateReader(trained.policy)
+      var reader = StateReader(try trained.policy())
       try other.agent.restorePolicy(from: &reader)
     }
-    let bytes = trained.state
+    let bytes = try trained.state()
     for count in stride(from: 0, to: bytes.count, by: max(1, bytes.count / 50)) {
       var same = try Training(name)
       #expect(throws: InputError.self, "cut to \(count) bytes") {
@@ -150,7 +150,7 @@ import Testing
     let setting = ["clients": ParameterValue.integer(3), "dnnTypes": types]
     var shared = try Training(name, setting.merging(["shared": .flag(true)]) { $1 })
     let own = try Training(name, setting)
-    #expect(shared.policy.count < own.policy.count)
+    #expect(try shared.policy().count < own.policy().count)
     for episode in 0..<3 { try shared.run(episode, .train) }
   }
 

@@ -57,9 +57,9 @@ private func evaluate(
   return decisions
 }
 
-private func state(_ agent: some Agent<RoadRSUEnvironment>) -> [UInt8] {
+private func state(_ agent: some Agent<RoadRSUEnvironment>) throws -> [UInt8] {
   var writer = StateWriter()
-  agent.saveState(to: &writer)
+  try agent.saveState(to: &writer)
   return writer.bytes
 }
 
@@ -81,7 +81,7 @@ private let cases: [(name: String, given: [String: ParameterValue])] =
       func straight(_ agent: some Agent<RoadRSUEnvironment>) throws -> [UInt8] {
         var agent = agent
         try train(&environment, &agent, episodes: 1...6)
-        return state(agent)
+        return try state(agent)
       }
       func interrupted(
         _ first: some Agent<RoadRSUEnvironment>, _ second: some Agent<RoadRSUEnvironment>
@@ -91,12 +91,12 @@ private let cases: [(name: String, given: [String: ParameterValue])] =
         try train(&environment, &first, episodes: 1...3)
         // An evaluation between two training episodes changes nothing.
         _ = try evaluate(&environment, &first)
-        var reader = StateReader(state(first))
+        var reader = StateReader(try state(first))
         try second.restoreState(from: &reader)
         #expect(reader.isAtEnd)
-        #expect(state(second) == state(first))
+        #expect(try state(second) == state(first))
         try train(&environment, &second, episodes: 4...6)
-        return state(second)
+        return try state(second)
       }
       let once = try straight(learner(algorithm, environment, given))
       let again = try straight(learner(algorithm, environment, given))
@@ -121,7 +121,7 @@ private let cases: [(name: String, given: [String: ParameterValue])] =
         var fresh = fresh
         try train(&environment, &trained, episodes: 1...4)
         var writer = StateWriter()
-        trained.savePolicy(to: &writer)
+        try trained.savePolicy(to: &writer)
         let decisions = try evaluate(&environment, &trained)
         #expect(try evaluate(&environment, &fresh) != decisions, "\(name)")
         var reader = StateReader(writer.bytes)
@@ -142,7 +142,7 @@ private let cases: [(name: String, given: [String: ParameterValue])] =
       func check(_ agent: some Agent<RoadRSUEnvironment>) throws {
         var agent = agent
         try train(&environment, &agent, episodes: 1...2)
-        let bytes = state(agent)
+        let bytes = try state(agent)
         var stream = RandomStream(seed: 1, .test)
         for _ in 0..<30 {
           var reader = StateReader(Array(bytes.prefix(stream.index(below: bytes.count))))

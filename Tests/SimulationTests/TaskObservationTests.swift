@@ -24,8 +24,9 @@ private func environment(
     ]),
     "batteryLow": .number(0.5), "batteryHigh": .number(0.5),
   ]
-  let profiles = try tables.mapValues {
-    try DNNProfile(name: "table", table: CSVTable(text: $0, file: "table.csv"))
+  var profiles: [String: DNNProfile] = [:]
+  for (name, table) in tables {
+    profiles[name] = try DNNProfile(name: name, table: CSVTable(text: table, file: "table.csv"))
   }
   let start = [0.0, 200, -650]
   let velocity = [10.0, -20, 0]
@@ -52,7 +53,7 @@ private func environment(
     vehicle: String, slot: Double, dnn: String, fading: [Double]
   ) -> [Float] {
     // Along the road from the middle of the RSUs, 150 m, in half lengths of the road, 1000 m; speed / 30 m/s.
-    let request: [Double] =
+    let trip: [Double] =
       switch vehicle {
       case "passing": [-0.15 + 0.001 * slot, 10.0 / 30]
       case "coming": [0.05 - 0.002 * slot, 20.0 / 30]
@@ -61,15 +62,17 @@ private func environment(
     // Deadlines of 1.2 times 9,999,999,000 and 1,999,000 FLOP at 3 GHz, over the longest.
     let type: [Double] = dnn == "long" ? [1, 0, 1] : [0, 1, 1_999_000 / 9_999_999_900.0]
     // α of a battery of one half is 2, over 3; 3 GHz and 7 GHz over 10 GHz; the own processor is free.
-    var values = request + [type[0], type[1], type[2], 2.0 / 3, 0.3, 0.7, 0]
+    var values: [Double] = trip + type
+    values.append(contentsOf: [2.0 / 3, 0.3, 0.7, 0])
     guard vehicle != "far" else { return (values + Array(repeating: 0, count: 12)).map(Float.init) }
     let x = vehicle == "passing" ? slot : 200 - 2 * slot
     for (rsu, rsuX) in [0.0, 300].enumerated() {
       // 3 m across, 4 m up: 5 m from the RSU's foot line.
-      let distance = ((x - rsuX) * (x - rsuX) + 25).squareRoot()
+      let across = x - rsuX
+      let distance = (across * across + 25).squareRoot()
       let gain = pow(10, -(38.4 + 21 * log10(distance)) / 10)
       let rate = 20e6 * log2(1 + 0.2 * gain * fading[rsu] / 3e-13)
-      values += [1, (x - rsuX) / 500, distance / 500, rate / 200e6, 0, 0]
+      values.append(contentsOf: [1, across / 500, distance / 500, rate / 200e6, 0, 0])
     }
     return values.map(Float.init)
   }

@@ -16,6 +16,7 @@ struct ToyEnvironment: Environment {
   }
 
   struct Metrics: EpisodeMetrics {
+    static let comparedBy = "mean_delay_s"
     static let measures: [EpisodeMeasure<Metrics>] = [
       .init("return", "", "Sum of the delays, negative.") { -$0.delays.reduce(0, +) },
       .init("mean_delay_s", "s", "Mean delay.") { Statistics.mean($0.delays) },

@@ -68,8 +68,8 @@ final class Workplace {
   }
 }
 
-/// Keeps checkpoints in memory and asks to stop when told so.
-final class MemoryContext: RunContext {
+/// Keeps checkpoints in memory and asks to stop when told so; used by one thread.
+final class MemoryContext: RunContext, @unchecked Sendable {
   let folder: String
   var checkpoints: [[UInt8]] = []
   var reports: [RunProgress] = []

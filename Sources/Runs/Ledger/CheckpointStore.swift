@@ -123,7 +123,9 @@ public struct CheckpointStore: Sendable {
     for attempt in (try? ledger.attempts(run)) ?? [] {
       let folder = ledger.attemptFolder(run, attempt)
       for name in (try? Files.list(folder)) ?? []
-      where name.hasPrefix("checkpoint-") || name.hasPrefix("unusable-") || name == "result" {
+      where name.hasPrefix("checkpoint-") || name.hasPrefix("unusable-") || name == "result"
+        || name.hasPrefix("agent-checkpoint")
+      {
         try? Files.remove(folder + "/" + name)
       }
     }

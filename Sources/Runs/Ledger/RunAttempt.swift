@@ -1,3 +1,4 @@
+internal import ExternalAgents
 internal import Glibc
 internal import Logging
 package import Plan
@@ -14,10 +15,13 @@ package final class RunAttempt: RunContext, Sendable {
   package let number: Int
   package let logFile: AttemptLogFile
   let logger: Logger
+  /// The learning curve of a running attempt.
+  package static let curveFileName = "progress.csv"
+
   private let heartbeatFile: HeartbeatFile
   private let start = monotonicSeconds()
   private let startOfDay = Provenance.timeOfDay()
-  private let processorStart = processorSeconds()
+  private let processorStart = workSeconds()
   private let isStopRequested: @Sendable () -> Bool
 
   private struct Pulse {
@@ -120,6 +124,15 @@ package final class RunAttempt: RunContext, Sendable {
     if isSuperseded { throw AttemptSuperseded() }
   }
 
+  /// A curve that cannot be written is missed by those who watch; the run goes on.
+  package func show(curve lines: [UInt8]) {
+    let path = attemptFolder + "/" + RunAttempt.curveFileName
+    let file = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o666)
+    guard file >= 0 else { return }
+    defer { Glibc.close(file) }
+    try? lines.withUnsafeBytes { try Files.writeAll($0, to: file, path: path) }
+  }
+
   package var shouldStop: Bool { isStopRequested() || pulse.withLock { $0.isSuperseded } }
 
   /// Whether the run was given a checkpoint and has not told of any progress since.
@@ -185,7 +198,7 @@ package final class RunAttempt: RunContext, Sendable {
   private var provenance: JSONValue {
     let pulse = pulse.withLock { $0 }
     var facts = Provenance.facts(
-      start: startOfDay, seconds: elapsed, cpuSeconds: processorSeconds() - processorStart)
+      start: startOfDay, seconds: elapsed, cpuSeconds: workSeconds() - processorStart)
     facts["instructionSet"] = .text(pulse.instructionSet ?? Provenance.instructionSet)
     facts["attempt"] = .integer(number)
     if let progress = pulse.heartbeat.progress {
@@ -213,8 +226,13 @@ package final class RunAttempt: RunContext, Sendable {
   }
 }
 
-/// Resident memory of this process in MiB.
-package func residentMemory() -> Double {
+/// Resident memory of this process and its external agent in MiB.
+package func residentMemory() -> Double { ownMemory() + AgentProcesses.residentMemory }
+
+/// Processor seconds of this process and its external agent.
+package func workSeconds() -> Double { processorSeconds() + AgentProcesses.processorSeconds }
+
+private func ownMemory() -> Double {
   guard let bytes = try? Files.read("/proc/self/statm") else { return 0 }
   let fields = String(decoding: bytes, as: UTF8.self).split(separator: " ")
   guard fields.count > 1, let pages = Double(fields[1]) else { return 0 }

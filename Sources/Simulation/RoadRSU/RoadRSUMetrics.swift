@@ -2,6 +2,8 @@ internal import Support
 
 /// Measures of one episode of the road model; empty where there is nothing to average.
 public struct RoadRSUMetrics: EpisodeMetrics {
+  public static let comparedBy = "mean_cost"
+
   /// Sums over some of the tasks.
   private struct Totals {
     var tasks = 0

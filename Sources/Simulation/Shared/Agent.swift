@@ -32,22 +32,31 @@ public protocol Agent<Model> {
   mutating func learn(
     _ situation: Model.Situation, _ decision: Model.Decision, _ outcome: Model.Outcome,
     next: Model.Situation?) throws
+  /// The episode is over; `statistics` are asked for next.
+  mutating func endEpisode() throws
   var statistics: AgentStatistics { get }
   /// What the agent fixed by itself and no parameter says, for `run.json`: reward scale, sizes of networks.
   var constants: [String: JSONValue] { get }
 
+  /// Whether `saveState` keeps all that is needed; a run whose agent does not save starts anew after a kill.
+  var savesState: Bool { get }
   /// Everything that training needs to go on to the same bytes: networks, targets, optimiser, replay buffer,
   /// random streams, schedules, scaling. Called between episodes.
-  func saveState(to writer: inout StateWriter)
+  func saveState(to writer: inout StateWriter) throws
   mutating func restoreState(from reader: inout StateReader) throws
   /// What evaluation needs: the networks, their scaling, and a description of their shape.
-  func savePolicy(to writer: inout StateWriter)
+  func savePolicy(to writer: inout StateWriter) throws
   mutating func restorePolicy(from reader: inout StateReader) throws
   /// Reads the policy of a run whose scenario may have been another one of equal shape.
   ///
   /// - Parameter trained: parameters of the run that the policy is from.
   mutating func restorePolicy(
     from reader: inout StateReader, trainedWith trained: ParameterValues) throws
+
+  /// The agent is not needed any more.
+  ///
+  /// - Parameter isFinished: whether its run came to its end.
+  func close(isFinished: Bool)
 }
 
 /// Agents without a memory need only `decide`.
@@ -57,8 +66,10 @@ extension Agent {
     _ situation: Model.Situation, _ decision: Model.Decision, _ outcome: Model.Outcome,
     next: Model.Situation?
   ) throws {}
+  public mutating func endEpisode() throws {}
   public var statistics: AgentStatistics { AgentStatistics() }
   public var constants: [String: JSONValue] { [:] }
+  public var savesState: Bool { true }
   public func saveState(to writer: inout StateWriter) {}
   public mutating func restoreState(from reader: inout StateReader) throws {}
   public func savePolicy(to writer: inout StateWriter) {}
@@ -68,4 +79,5 @@ extension Agent {
   ) throws {
     try restorePolicy(from: &reader)
   }
+  public func close(isFinished: Bool) {}
 }

@@ -45,6 +45,8 @@ public protocol EpisodeMetrics<Outcome>: Sendable {
   associatedtype Outcome
   /// The columns of `episodes.csv`: adding a measure is one line here.
   static var measures: [EpisodeMeasure<Self>] { get }
+  /// The measure that algorithms are compared by; less is better.
+  static var comparedBy: String { get }
   init()
   mutating func add(_ outcome: Outcome)
   /// Further tables of the episode's measures; none by default.

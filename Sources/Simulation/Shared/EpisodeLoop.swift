@@ -46,6 +46,7 @@ extension Environment {
       }
       if isEpisodeOver { break }
     }
+    try agent.endEpisode()
     result.timing.decisionSeconds = decisionTime.inSeconds
     result.timing.learningSeconds = learningTime.inSeconds
     result.timing.seconds = (clock.now - start).inSeconds

@@ -4,6 +4,8 @@ internal import Support
 ///
 /// Delays are means over tasks, backlogs means over slots of Q(t) at the slot's start, summed over queues.
 public struct SingleRSUMetrics: EpisodeMetrics {
+  public static let comparedBy = "mean_delay_s"
+
   public static let measures: [EpisodeMeasure<SingleRSUMetrics>] = [
     .init("return", "", "Sum of the rewards; no measure of performance.") { $0.returnSum },
     .init("mean_delay_s", "s", "Mean delay of a task.") { $0.perTask($0.delays.reduce(0, +)) },
