@@ -103,7 +103,8 @@ struct PolicyEvaluation {
         sources: ScenarioSources(
           trace: trace, profiles: profiles, seed: evaluated.seed, needsTraining: false))
       let agent = try algorithm.make(
-        environment, changed, evaluated.seed, evaluated.trainingEpisodes)
+        environment, changed,
+        AgentContext(seed: evaluated.seed, episodes: evaluated.trainingEpisodes))
       defer { agent.close(isFinished: true) }
       try evaluate(evaluated, trained, environment, agent, in: temporary)
     } catch var error as InputError where error.file == imported {
@@ -191,14 +192,8 @@ extension RunSession {
     func write(_ bytes: [UInt8], _ name: String) throws {
       try Files.write(bytes, to: "\(folder)/\(name)")
     }
-    try write(record.episodes.bytes, "episodes.csv")
-    try write(record.timing.bytes, "timing.csv")
-    for (table, rows) in zip(Model.Metrics.tables, record.tables) {
-      try write(rows.bytes, table.file)
-    }
-    if document.isRecording {
-      for (log, table) in zip(Model.logs, record.logs) { try write(table.bytes, log.file) }
-    }
+    for (file, rows) in tables where file != ResultTable.evaluations { try write(rows.bytes, file) }
+    try write(record.timing.bytes, ResultTable.timing)
     let description = JSONValue.object([
       "id": .text(id), "policy": policy.json, "run": document.complete,
       "constants": environment.constants,

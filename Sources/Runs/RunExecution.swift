@@ -12,10 +12,12 @@ internal import Trace
 /// further tables (`backlogs.csv`); its logs with `record: slots`, for the final evaluation; `policy.bin` of
 /// a learner. They are written when everything is done, so an interrupted run leaves none.
 ///
+/// - Parameter instructionSet: the set that a new run trains with; nil for the user's choice. A run that goes on from a
+///   checkpoint keeps the set that it was begun with.
 /// - Throws: `InputError` for what another attempt would meet again (bad input, numbers that are not finite).
 public func executeRun(
   _ run: PlannedRun, sources: RunSources, context: any RunContext,
-  models: [AnyModel] = Models.all
+  models: [AnyModel] = Models.all, instructionSet: String? = nil
 ) throws -> RunEnd {
   let execution = try RunExecution(run: run, sources: sources, context: context)
   guard let model = Models.named(execution.modelName, among: models) else {
@@ -23,7 +25,7 @@ public func executeRun(
       "is not a model of this program", key: "model", value: execution.modelName,
       advice: "Plan the experiment with the program that runs it")
   }
-  return try execution.run(model.offered)
+  return try execution.run(model.offered, instructionSet: instructionSet)
 }
 
 /// A run before the types of its model are known.
@@ -46,7 +48,9 @@ struct RunExecution {
     algorithmName = algorithm
   }
 
-  func run<Offered: OfferedModel>(_ offered: Offered) throws -> RunEnd {
+  func run<Offered: OfferedModel>(
+    _ offered: Offered, instructionSet chosen: String? = nil
+  ) throws -> RunEnd {
     typealias Model = Offered.Model
     let context = context
     let algorithm = try offered.algorithm(
@@ -56,38 +60,22 @@ struct RunExecution {
         patience: run.patience ?? .standard, shouldStop: { context.shouldStop }))
     let document = try RunDocument(
       run.specification.document, model: Model.self, algorithm: algorithm)
-    let parameters = document.parameters
-    let trace = try sources.trace(run.tracePath)
-    if trace.digest != document.traceDigest {
-      throw InputError(
-        "is not the trace that the run was planned with", file: trace.path,
-        advice: "Plan the experiment anew: its runs get other identities")
-    }
-    var profiles: [String: DNNProfile] = [:]
-    for name in Model.profileNames(parameters) {
-      guard let path = run.profilePaths[name] else {
-        throw RunDocument.damaged("it has no DNN table '\(name)'")
-      }
-      profiles[name] = try sources.profile(name, path)
-    }
-    let seed = document.seed
-    let environment = try Model(
-      parameters: parameters,
-      sources: ScenarioSources(trace: trace, profiles: profiles, seed: seed))
+    let environment = try run.environment(Model.self, document, sources)
     var checkpoint = try context.latestCheckpoint { bytes in
       let head = try CheckpointHead(bytes, id: run.specification.id)
-      if let name = head.instructionSet { try InstructionSet.check(ofCheckpoint: name) }
+      if let name = head.instructionSet { _ = try Kernels.named(ofCheckpoint: name) }
     }
     // A run keeps the set that it was begun with: results are equal bit by bit only within one.
-    var instructionSet: String?
-    if document.usesKernels {
-      instructionSet =
-        try checkpoint.flatMap { try CheckpointHead($0, id: run.specification.id).instructionSet }
-        ?? Kernels.selected().name
+    var kernels = try chosen.map { try Kernels.named($0) }
+    if document.usesKernels, let bytes = checkpoint,
+      let name = try CheckpointHead(bytes, id: run.specification.id).instructionSet
+    {
+      kernels = try Kernels.named(ofCheckpoint: name)
     }
-    let agent = try InstructionSet.with(instructionSet) {
-      try algorithm.make(environment, parameters, seed, document.trainingEpisodes)
-    }
+    let making = try AgentContext(
+      seed: document.seed, episodes: document.trainingEpisodes, kernels: kernels)
+    let agent = try algorithm.make(environment, document.parameters, making)
+    let instructionSet = document.usesKernels ? making.kernels.name : nil
     if let instructionSet { context.note(instructionSet: instructionSet) }
     var end: RunEnd?
     defer { agent.close(isFinished: end == .finished) }
@@ -134,6 +122,32 @@ struct RunExecution {
     }
     try session.writeResult(id: run.specification.id, folder: context.folder)
     return .finished
+  }
+}
+
+extension PlannedRun {
+  /// The environment of the run, from its trace and DNN tables.
+  ///
+  /// - Throws: `InputError` when a file is missing, or the trace is another one than the run was planned with.
+  func environment<Model: Environment>(
+    _ model: Model.Type, _ document: RunDocument, _ sources: RunSources
+  ) throws -> Model {
+    let trace = try sources.trace(tracePath)
+    if trace.digest != document.traceDigest {
+      throw InputError(
+        "is not the trace that the run was planned with", file: trace.path,
+        advice: "Plan the experiment anew: its runs get other identities")
+    }
+    var profiles: [String: DNNProfile] = [:]
+    for name in Model.profileNames(document.parameters) {
+      guard let path = profilePaths[name] else {
+        throw RunDocument.damaged("it has no DNN table '\(name)'")
+      }
+      profiles[name] = try sources.profile(name, path)
+    }
+    return try Model(
+      parameters: document.parameters,
+      sources: ScenarioSources(trace: trace, profiles: profiles, seed: document.seed))
   }
 }
 
@@ -300,20 +314,24 @@ struct RunSession<Model: Environment, Learner: Agent<Model>> {
 
   // MARK: Result
 
+  /// The tables that the run has to write, wall-clock figures aside.
+  var tables: [(file: String, rows: CSVWriter)] {
+    var tables = [(ResultTable.episodes, record.episodes)]
+    if document.evaluationEvery > 0 {
+      tables.append((ResultTable.evaluations, record.evaluations))
+    }
+    tables += zip(Model.Metrics.tables, record.tables).map { ($0.file, $1) }
+    if document.isRecording { tables += zip(Model.logs, record.logs).map { ($0.file, $1) } }
+    return tables
+  }
+
   /// Writes the result files; who publishes the folder flushes them.
   func writeResult(id: String, folder: String) throws {
     func write(_ bytes: [UInt8], _ name: String) throws {
       try Files.write(bytes, to: "\(folder)/\(name)")
     }
-    try write(record.episodes.bytes, "episodes.csv")
-    try write(record.timing.bytes, "timing.csv")
-    if document.evaluationEvery > 0 { try write(record.evaluations.bytes, "evaluations.csv") }
-    for (table, rows) in zip(Model.Metrics.tables, record.tables) {
-      try write(rows.bytes, table.file)
-    }
-    if document.isRecording {
-      for (log, table) in zip(Model.logs, record.logs) { try write(table.bytes, log.file) }
-    }
+    for (file, rows) in tables { try write(rows.bytes, file) }
+    try write(record.timing.bytes, ResultTable.timing)
     if document.isLearner { try write(policy(), "policy.bin") }
     var description: [String: JSONValue] = [
       "id": .text(id), "run": document.complete, "constants": environment.constants,

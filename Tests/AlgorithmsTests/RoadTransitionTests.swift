@@ -37,7 +37,8 @@ private func learner<Learner: Agent>(
   _ given: [String: ParameterValue], seed: UInt64 = 1
 ) throws -> Learner {
   let agent = try algorithm.make(
-    environment(), ParameterValues(schema: algorithm.parameters, setting: given), seed, 100)
+    environment(), ParameterValues(schema: algorithm.parameters, setting: given),
+    AgentContext(seed: seed, episodes: 100))
   return try #require(agent as? Learner)
 }
 

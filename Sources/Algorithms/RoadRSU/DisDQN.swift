@@ -92,8 +92,9 @@ struct DisDQN: Agent {
   private var steps = 0
 
   init(
-    environment: RoadRSUEnvironment, parameters: ParameterValues, seed: UInt64, episodes: Int
+    environment: RoadRSUEnvironment, parameters: ParameterValues, context: AgentContext
   ) throws {
+    let seed = context.seed
     model = environment.model
     observation = environment.observation
     discount = parameters.number("discount")
@@ -106,14 +107,14 @@ struct DisDQN: Agent {
     updatesPerTask = parameters.integer("updatesPerTask")
     baseline = RewardBaseline(parameters)
     epsilons = (parameters.number("epsilonStart"), parameters.number("epsilonEnd"))
-    self.episodes = episodes
+    self.episodes = context.episodes
     mostCuts = (model.types.map(\.layers).max() ?? 0) + 1
     let width = observation.requestCount + TaskObservation.linkCount
     var layout = ParameterLayout()
     network = MLP(
       &layout, "q", widths: [width] + parameters.integers("hidden") + [mostCuts],
       activation: .relu)
-    let kernels = try Kernels.selected()
+    let kernels = context.kernels
     var initialisation = RandomStream(seed: seed, .initialisation)
     var stores: [ParameterStore] = []
     for _ in 0..<model.rsuCount {
@@ -334,8 +335,5 @@ struct DisDQN: Agent {
     name: "disdqn", version: 2,
     summary: "Distributed DQN: each RSU's own network picks an RSU in range and a cut.",
     isLearner: true, parameters: parameters
-  ) { environment, parameters, seed, episodes in
-    try DisDQN(
-      environment: environment, parameters: parameters, seed: seed, episodes: episodes)
-  }
+  ) { try DisDQN(environment: $0, parameters: $1, context: $2) }
 }

@@ -99,14 +99,15 @@ struct RTD: Agent {
   private var steps = 0
 
   init(
-    environment: RoadRSUEnvironment, parameters: ParameterValues, seed: UInt64, episodes: Int
+    environment: RoadRSUEnvironment, parameters: ParameterValues, context: AgentContext
   ) throws {
+    let seed = context.seed
     model = environment.model
     observation = environment.observation
     actions = Actions(rawValue: parameters.text("actions")) ?? .hybrid
     range = FrequencyRange(parameters)
     baseline = RewardBaseline(parameters)
-    self.episodes = episodes
+    episodes = context.episodes
     rates.first = parameters.number("learningRate")
     rates.last = rates.first * parameters.number("learningRateEnd")
     warmUp = parameters.integer("warmupTasks")
@@ -131,7 +132,7 @@ struct RTD: Agent {
     settings.choiceEntropy = parameters.number("cutEntropy")
     settings.continuousEntropy = parameters.number("frequencyEntropy")
     var initialisation = RandomStream(seed: seed, .initialisation)
-    sac = HybridSAC(settings, kernels: try Kernels.selected(), using: &initialisation)
+    sac = HybridSAC(settings, kernels: context.kernels, using: &initialisation)
     batch = HybridBatch(settings)
     buffer = TransitionBuffer(
       capacity: parameters.integer("replayCapacity"),
@@ -283,7 +284,5 @@ struct RTD: Agent {
     name: "rtd", version: 2,
     summary: "RTD: diversion, then soft actor-critic for the cut and both frequencies.",
     isLearner: true, parameters: parameters
-  ) { environment, parameters, seed, episodes in
-    try RTD(environment: environment, parameters: parameters, seed: seed, episodes: episodes)
-  }
+  ) { try RTD(environment: $0, parameters: $1, context: $2) }
 }
