@@ -142,7 +142,7 @@ public struct Kernels: @unchecked Sendable {
   let table: UnsafePointer<VLKernels>
 
   /// Instruction sets of this program, the best first; a machine may lack some.
-  public static let names = ["avx512", "avx2", "base"]
+  public static let names = ["avx512", "avx512bf16", "avx2", "base"]
 
   /// The environment variable that overrides the choice.
   public static let environmentKey = "VECLAB_ISA"
