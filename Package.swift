@@ -30,10 +30,12 @@ let package = Package(
     .systemLibrary(name: "CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
     .systemLibrary(name: "CProcess"),
     .target(name: "CKernels"),
+    .target(name: "CScanner"),
 
     .target(name: "Support", dependencies: ["CCrypto"]),
     .target(name: "Trace", dependencies: ["Support"]),
-    .target(name: "TraceImport", dependencies: ["Trace", "Support", "CLibXML2", "CZlib"]),
+    .target(
+      name: "TraceImport", dependencies: ["Trace", "Support", "CScanner", "CLibXML2", "CZlib"]),
     .target(name: "Simulation", dependencies: ["Trace", "Support"]),
     .target(name: "Neural", dependencies: ["CKernels", "Support"]),
     .target(name: "Algorithms", dependencies: ["Neural", "Simulation", "Support"]),
@@ -90,7 +92,7 @@ let package = Package(
       name: "PlanTests", dependencies: ["Plan", "Support", "TestSupport"]),
     .testTarget(
       name: "RunsTests",
-      dependencies: ["Sweep", "Runs", "Plan", "Simulation", "Support", "TestSupport"]),
+      dependencies: ["Sweep", "Runs", "Plan", "Neural", "Simulation", "Support", "TestSupport"]),
     .testTarget(
       name: "SweepTests", dependencies: ["Sweep", "Runs", "Plan", "Support", "TestSupport"]),
     .testTarget(
@@ -104,5 +106,5 @@ let package = Package(
 )
 
 for target in package.targets where [.regular, .executable, .test].contains(target.type) {
-  if target.name != "CKernels" { target.swiftSettings = swiftSettings }
+  if !["CKernels", "CScanner"].contains(target.name) { target.swiftSettings = swiftSettings }
 }

@@ -1,3 +1,4 @@
+public import Neural
 public import Simulation
 public import Support
 
@@ -7,6 +8,24 @@ public import Support
 /// - Throws: `InputError` with the key of a value that does not go with the others.
 public typealias ParameterRule =
   @Sendable (_ values: inout ParameterValues, _ given: Set<String>) throws -> Void
+
+/// What an agent is made for, besides its environment and its parameters.
+public struct AgentContext: Sendable {
+  /// Seed of everything that the agent draws.
+  public let seed: UInt64
+  /// Training episodes of the run, for exploration schedules; 0 for algorithms that do not learn.
+  public let episodes: Int
+  /// The instruction set that networks are computed with: results are equal bit by bit within one only.
+  public let kernels: Kernels
+
+  /// - Parameter kernels: nil for the user's choice.
+  /// - Throws: `InputError` when that is a set that is unknown or that the machine lacks.
+  public init(seed: UInt64, episodes: Int = 0, kernels: Kernels? = nil) throws {
+    self.seed = seed
+    self.episodes = episodes
+    self.kernels = try kernels ?? .selected()
+  }
+}
 
 /// One algorithm of the registry.
 public struct Algorithm<Model: Environment>: Sendable {
@@ -21,16 +40,15 @@ public struct Algorithm<Model: Environment>: Sendable {
   public let parameters: [Parameter]
   /// Checks parameters against each other, and gives those that follow from others their values.
   public let settle: ParameterRule
-  /// Number of training episodes is passed for exploration schedules; 0 for algorithms that do not learn.
   public let make:
     @Sendable (
-      _ environment: Model, _ parameters: ParameterValues, _ seed: UInt64, _ episodes: Int
+      _ environment: Model, _ parameters: ParameterValues, _ context: AgentContext
     ) throws -> any Agent<Model>
 
   public init(
     name: String, version: Int, summary: String, isLearner: Bool = false,
     parameters: [Parameter] = [], settle: @escaping ParameterRule = { _, _ in },
-    make: @escaping @Sendable (Model, ParameterValues, UInt64, Int) throws -> any Agent<Model>
+    make: @escaping @Sendable (Model, ParameterValues, AgentContext) throws -> any Agent<Model>
   ) {
     self.name = name
     self.version = version
@@ -39,5 +57,17 @@ public struct Algorithm<Model: Environment>: Sendable {
     self.parameters = parameters
     self.settle = settle
     self.make = make
+  }
+
+  /// An algorithm without networks: of the context it needs the seed and the number of training episodes.
+  public init(
+    name: String, version: Int, summary: String, isLearner: Bool = false,
+    parameters: [Parameter] = [], settle: @escaping ParameterRule = { _, _ in },
+    make: @escaping @Sendable (Model, ParameterValues, UInt64, Int) throws -> any Agent<Model>
+  ) {
+    self.init(
+      name: name, version: version, summary: summary, isLearner: isLearner,
+      parameters: parameters, settle: settle
+    ) { try make($0, $1, $2.seed, $2.episodes) }
   }
 }

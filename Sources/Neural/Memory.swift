@@ -164,10 +164,13 @@ public struct Kernels: @unchecked Sendable {
       key: key, value: name, advice: "Use one of \(usable), or leave it out for the best")
   }
 
-  /// The set named by `VECLAB_ISA`, or the best that the machine has when that is unset or empty.
+  /// The user's choice, read once: the set named by `VECLAB_ISA`, or the best that the machine has when that is unset
+  /// or empty.
   ///
   /// - Throws: `InputError` if the variable names an unknown set, or one that the machine lacks.
-  public static func selected() throws -> Kernels {
+  public static func selected() throws -> Kernels { try choice.get() }
+
+  private static let choice = Result<Kernels, any Error> {
     guard let value = getenv(environmentKey), value.pointee != 0 else { return available[0] }
     return try named(String(cString: value))
   }

@@ -115,7 +115,8 @@ extension OfferedModel {
   ) throws -> AgentTrial {
     let environment = try Model(parameters: parameters, sources: sources)
     return { name, parameters in
-      _ = try algorithm(name).make(environment, parameters, sources.seed, 0)
+      _ = try algorithm(name).make(
+        environment, parameters, AgentContext(seed: sources.seed))
     }
   }
 }

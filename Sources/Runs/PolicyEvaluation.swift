@@ -103,7 +103,8 @@ struct PolicyEvaluation {
         sources: ScenarioSources(
           trace: trace, profiles: profiles, seed: evaluated.seed, needsTraining: false))
       let agent = try algorithm.make(
-        environment, changed, evaluated.seed, evaluated.trainingEpisodes)
+        environment, changed,
+        AgentContext(seed: evaluated.seed, episodes: evaluated.trainingEpisodes))
       defer { agent.close(isFinished: true) }
       try evaluate(evaluated, trained, environment, agent, in: temporary)
     } catch var error as InputError where error.file == imported {

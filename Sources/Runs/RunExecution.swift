@@ -12,10 +12,12 @@ internal import Trace
 /// further tables (`backlogs.csv`); its logs with `record: slots`, for the final evaluation; `policy.bin` of
 /// a learner. They are written when everything is done, so an interrupted run leaves none.
 ///
+/// - Parameter instructionSet: the set that a new run trains with; nil for the user's choice. A run that goes on from a
+///   checkpoint keeps the set that it was begun with.
 /// - Throws: `InputError` for what another attempt would meet again (bad input, numbers that are not finite).
 public func executeRun(
   _ run: PlannedRun, sources: RunSources, context: any RunContext,
-  models: [AnyModel] = Models.all
+  models: [AnyModel] = Models.all, instructionSet: String? = nil
 ) throws -> RunEnd {
   let execution = try RunExecution(run: run, sources: sources, context: context)
   guard let model = Models.named(execution.modelName, among: models) else {
@@ -23,7 +25,7 @@ public func executeRun(
       "is not a model of this program", key: "model", value: execution.modelName,
       advice: "Plan the experiment with the program that runs it")
   }
-  return try execution.run(model.offered)
+  return try execution.run(model.offered, instructionSet: instructionSet)
 }
 
 /// A run before the types of its model are known.
@@ -46,7 +48,9 @@ struct RunExecution {
     algorithmName = algorithm
   }
 
-  func run<Offered: OfferedModel>(_ offered: Offered) throws -> RunEnd {
+  func run<Offered: OfferedModel>(
+    _ offered: Offered, instructionSet chosen: String? = nil
+  ) throws -> RunEnd {
     typealias Model = Offered.Model
     let context = context
     let algorithm = try offered.algorithm(
@@ -76,18 +80,19 @@ struct RunExecution {
       sources: ScenarioSources(trace: trace, profiles: profiles, seed: seed))
     var checkpoint = try context.latestCheckpoint { bytes in
       let head = try CheckpointHead(bytes, id: run.specification.id)
-      if let name = head.instructionSet { try InstructionSet.check(ofCheckpoint: name) }
+      if let name = head.instructionSet { _ = try Kernels.named(ofCheckpoint: name) }
     }
     // A run keeps the set that it was begun with: results are equal bit by bit only within one.
-    var instructionSet: String?
-    if document.usesKernels {
-      instructionSet =
-        try checkpoint.flatMap { try CheckpointHead($0, id: run.specification.id).instructionSet }
-        ?? Kernels.selected().name
+    var kernels = try chosen.map { try Kernels.named($0) }
+    if document.usesKernels, let bytes = checkpoint,
+      let name = try CheckpointHead(bytes, id: run.specification.id).instructionSet
+    {
+      kernels = try Kernels.named(ofCheckpoint: name)
     }
-    let agent = try InstructionSet.with(instructionSet) {
-      try algorithm.make(environment, parameters, seed, document.trainingEpisodes)
-    }
+    let making = try AgentContext(
+      seed: seed, episodes: document.trainingEpisodes, kernels: kernels)
+    let agent = try algorithm.make(environment, parameters, making)
+    let instructionSet = document.usesKernels ? making.kernels.name : nil
     if let instructionSet { context.note(instructionSet: instructionSet) }
     var end: RunEnd?
     defer { agent.close(isFinished: end == .finished) }

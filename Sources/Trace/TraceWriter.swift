@@ -17,6 +17,8 @@ public final class TraceWriter {
   private var stepTable: [UInt64] = []
   private var blockRows: [TraceRow] = []
   private var stepRows = 0
+  private var firstVehicle = 0
+  private var lastVehicle = -1
   private var index: [(offset: Int, bytes: Int, digest: String)] = []
 
   public init(path: String) throws {
@@ -38,13 +40,19 @@ public final class TraceWriter {
     stepTable.append(time.bitPattern)
   }
 
-  /// Adds a vehicle to the step; its index must come from `names`.
-  public func add(_ row: TraceRow) {
+  /// Adds a vehicle to the step; its index must be one of `names` by the time of `finish`.
+  public func add(_ row: TraceRow) { add([row]) }
+
+  /// Adds vehicles to the step; their indexes must be those of `names` by the time of `finish`.
+  public func add(_ rows: [TraceRow]) {
     precondition(steps > 0, "a row before the first step")
-    precondition(row.vehicle >= 0 && row.vehicle < names.count, "a row of an unnamed vehicle")
-    precondition(row.x.isFinite && row.y.isFinite, "a row without a position")
-    blockRows.append(row)
-    stepRows += 1
+    for row in rows {
+      precondition(row.x.isFinite && row.y.isFinite, "a row without a position")
+      lastVehicle = max(lastVehicle, row.vehicle)
+      firstVehicle = min(firstVehicle, row.vehicle)
+    }
+    blockRows.append(contentsOf: rows)
+    stepRows += rows.count
   }
 
   /// Writes what is left, then the header, flushes the file and gives it its name.
@@ -53,6 +61,7 @@ public final class TraceWriter {
   @discardableResult
   public func finish() throws -> String {
     guard steps > 0 else { throw InputError("a trace needs at least one step", file: file.path) }
+    precondition(firstVehicle >= 0 && lastVehicle < names.count, "a row of an unnamed vehicle")
     try endStep()
     if !stepTable.isEmpty { try writeBlock() }
 

@@ -1,3 +1,5 @@
+import Glibc
+
 /// Table of distinct vehicle ids: bytes to index, in order of first appearance.
 ///
 /// Memory grows with the number of distinct ids only. Vehicles come in nearly the same order step after step,
@@ -5,11 +7,11 @@
 public struct VehicleNames {
   /// All ids one after another, and where each begins (one more entry than ids).
   private(set) var text: [UInt8] = []
-  private(set) var starts: [Int] = [0]
+  private(set) var starts: [UInt32] = [0]
   /// Open addressing; -1 is free. The seed differs per process, so that no input can aim at one slot, and
   /// never matters to the result.
   private var slots = [Int32](repeating: -1, count: 1024)
-  private var hashes: [UInt64] = []
+  private var hashes: [UInt32] = []
   private var successors: [Int32] = []
   private var previous = -1
   private let seed = UInt64.random(in: 0 ... .max)
@@ -41,22 +43,36 @@ public struct VehicleNames {
 
   /// The id of a vehicle.
   public func name(_ index: Int) -> String {
-    String(decoding: text[starts[index]..<starts[index + 1]], as: UTF8.self)
+    String(decoding: bytes(index), as: UTF8.self)
   }
 
   /// The UTF-8 bytes of an id.
-  public func bytes(_ index: Int) -> ArraySlice<UInt8> { text[starts[index]..<starts[index + 1]] }
-
-  private func isEqual(_ index: Int, _ name: UnsafeRawBufferPointer) -> Bool {
-    let start = starts[index]
-    guard starts[index + 1] - start == name.count else { return false }
-    return text.withUnsafeBytes { text in
-      for i in 0..<name.count where text[start + i] != name[i] { return false }
-      return true
-    }
+  public func bytes(_ index: Int) -> ArraySlice<UInt8> {
+    text[Int(starts[index])..<Int(starts[index + 1])]
   }
 
-  private func hash(_ name: UnsafeRawBufferPointer) -> UInt64 {
+  /// The ids that have a place (not -1), in the order of their places, which are 0 to `count - 1`.
+  public consuming func selected(_ places: [Int32], count: Int) -> VehicleNames {
+    var isSame = count == self.count
+    var order = [Int32](repeating: 0, count: count)
+    for (index, place) in places.enumerated() where place >= 0 {
+      order[Int(place)] = Int32(index)
+      if Int(place) != index { isSame = false }
+    }
+    if isSame { return self }
+    var result = VehicleNames()
+    for index in order { _ = bytes(Int(index)).withUnsafeBytes { result.index(of: $0) } }
+    return result
+  }
+
+  private func isEqual(_ index: Int, _ name: UnsafeRawBufferPointer) -> Bool {
+    let start = Int(starts[index])
+    guard Int(starts[index + 1]) - start == name.count else { return false }
+    guard let bytes = name.baseAddress else { return true }
+    return text.withUnsafeBytes { memcmp($0.baseAddress! + start, bytes, name.count) == 0 }
+  }
+
+  private func hash(_ name: UnsafeRawBufferPointer) -> UInt32 {
     func mix(_ a: UInt64, _ b: UInt64) -> UInt64 {
       let product = a.multipliedFullWidth(by: b)
       return product.high ^ product.low
@@ -73,7 +89,9 @@ public struct VehicleNames {
       tail = tail << 8 | UInt64(name[i])
       i += 1
     }
-    return mix(mix(state ^ tail, 0xD6E8_FEB8_6659_FD93) ^ seed, 0xA076_1D64_78BD_642F)
+    return UInt32(
+      truncatingIfNeeded: mix(
+        mix(state ^ tail, 0xD6E8_FEB8_6659_FD93) ^ seed, 0xA076_1D64_78BD_642F))
   }
 
   private mutating func find(_ name: UnsafeRawBufferPointer) -> Int {
@@ -86,8 +104,9 @@ public struct VehicleNames {
     }
     let index = count
     precondition(index < Int(Int32.max), "more than 2^31 vehicles")
+    precondition(text.count + name.count <= Int(UInt32.max), "ids of more than 2^32 bytes")
     text.append(contentsOf: name)
-    starts.append(text.count)
+    starts.append(UInt32(text.count))
     hashes.append(hash)
     successors.append(-1)
     slots[slot] = Int32(index)

@@ -1,28 +1,49 @@
 import CLibXML2
+import CScanner
 import Glibc
 import Support
 
-/// SUMO floating-car data as a stream of XML bytes: libxml2's push parser with its two SAX2 element callbacks.
+/// SUMO floating-car data as blocks of XML.
 ///
-/// Names are compared by address (the parser interns them in its dictionary), values are read in place, no String
+/// What the scanner proves to be elements as SUMO writes them is taken from its arrays; everything else goes
+/// through libxml2's push parser with its SAX2 callbacks, which is told of what it does not see: it stands between
+/// two elements inside the root whenever scanned rows are taken in, and an open timestep is opened for it when it
+/// goes on. So the result is that of libxml2 alone.
+///
+/// Names are compared by address (libxml2 interns them in its dictionary), values are read in place, no String
 /// is made unless there is an error. A DOCTYPE is refused, entities but the five predefined ones are errors, and
-/// the parser's limits stay on.
+/// the parser's limits stay on. Before libxml2 sees a tag, a guard has looked at what it would cost.
 final class FCDParser {
   /// Thrown where the rest of the input is not wanted.
   private struct Finished: Error {}
 
+  /// What libxml2 said of an error, and where it stood then.
+  private struct SyntaxError {
+    var message: String
+    var line: Int
+    var code: Int32
+    var byte: Int
+  }
+
+  /// Pieces of a block that libxml2 gets by themselves, before it gets the rest of the block at once.
+  private static let mostPieces = 64
+
   private let name: String
-  private let session: ImportSession
-  private let types: [[UInt8]]
+  private let limits: ImportLimits
+  private let scanner: VLScanFunction?
+  private var session: ImportSession
   private var context: xmlParserCtxtPtr?
+  private var guardian = VLGuard()
   private var failure: (any Error)?
+  private var syntaxError: SyntaxError?
   /// At the end of a truncated input libxml2 reports half a tag as an element: then the parser goes on, so that
   /// the truncation is what is reported.
   private var isFinishing = false
-  /// Bytes given to the parser so far.
-  private(set) var bytesFed = 0
+  /// Bytes of the input so far.
+  private(set) var bytesSeen = 0
 
   private let fcdExport, timestep, vehicle, person, container: UnsafePointer<xmlChar>
+  private let metadata: UnsafePointer<xmlChar>
   private let idName, xName, yName, typeName, timeName: UnsafePointer<xmlChar>
   private let speedName, positionName: UnsafePointer<xmlChar>
 
@@ -30,25 +51,43 @@ final class FCDParser {
   private var depth = 0
   /// Open elements inside one that is skipped, itself included.
   private var skipped = 0
-  private var isInStep = false
-  private var isSelected = false
-  private var stepVehicles = 0
-  private var time = -Double.infinity
-  private var lastCompleteTime: Double?
+  /// The element in the root that is skipped, unless SUMO writes it.
+  private var strangeElement: String?
+  /// Timesteps begun so far; the one that libxml2 has open, and whether that one has a prefix.
+  private var stepNumber = 0
+  private var openForXML: Int?
+  private var isStepPrefixed = false
+  /// Whether the callbacks are for tags that the input does not have.
+  private var isMuted = false
+  /// Where the step at hand began.
+  private var stepStart = 0
   private var idBuffer: [UInt8] = []
+  private var typeBuffer: [UInt8] = []
 
   /// - Parameters:
   ///   - name: What errors call the input.
-  ///   - types: Vehicle types to keep; empty: all.
-  init(name: String, types: [String], session: ImportSession) throws {
+  ///   - scanner: Nil: libxml2 reads everything.
+  init(
+    name: String, limits: ImportLimits, scanner: VLScanFunction?, session: consuming ImportSession
+  ) throws {
     self.name = name
+    self.limits = limits
+    self.scanner = scanner
     self.session = session
-    self.types = types.map { Array($0.utf8) }
+    vl_guard_init(&guardian)
+    guardian.tag_bytes = UInt64(limits.tag)
+    guardian.attributes = UInt64(limits.attributes)
+    guardian.depth = UInt64(limits.depth)
+    guardian.names = UInt64(limits.names)
+    guardian.comment_bytes = UInt64(limits.comment)
     var handler = xmlSAXHandler()
     handler.initialized = UInt32(XML_SAX2_MAGIC)
     handler.startElementNs = elementStarts
     handler.endElementNs = elementEnds
     handler.internalSubset = doctypeStarts
+    handler.characters = textComes
+    handler.cdataBlock = textComes
+    handler.serror = errorComes
     let created = xmlCreatePushParserCtxt(&handler, nil, nil, 0, nil)
     guard let context = created else {
       throw InputError("libxml2 does not start", file: name)
@@ -61,6 +100,7 @@ final class FCDParser {
     vehicle = intern("vehicle")
     person = intern("person")
     container = intern("container")
+    metadata = intern("metadata")
     idName = intern("id")
     xName = intern("x")
     yName = intern("y")
@@ -74,87 +114,344 @@ final class FCDParser {
   }
 
   deinit {
+    vl_guard_free(&guardian)
     if let context { xmlFreeParserCtxt(context) }
   }
 
-  /// Parses some bytes.
+  // MARK: - Blocks
+
+  /// Takes in the next block.
   ///
   /// - Returns: False if the rest of the input is not wanted.
-  func parse(_ bytes: UnsafeRawBufferPointer) throws -> Bool {
-    if bytesFed == 0 { try checkBeginning(bytes) }
-    let piece = 32 * 1024
-    var start = 0
-    while start < bytes.count {
-      let count = min(piece, bytes.count - start)
-      bytesFed += count
-      let text = (bytes.baseAddress! + start).assumingMemoryBound(to: CChar.self)
-      let status = xmlParseChunk(context, text, Int32(count), 0)
-      if let failure {
-        if failure is Finished { return false }
-        throw failure
+  func parse(_ block: TextBlock) throws -> Bool {
+    if bytesSeen == 0, block.count > 0 {
+      try checkBeginning(UnsafeRawBufferPointer(start: block.bytes, count: block.count))
+    }
+    do {
+      try take(block)
+      if block.isLast {
+        if let failure = block.failure { throw failure.adding(progress, advice: rescueAdvice) }
+        try finish()
       }
-      if status != 0 { throw syntaxError() }
-      start += count
+    } catch is Finished {
+      return false
     }
     return true
   }
 
+  /// Ends the import: the trace file gets its name.
+  func finishSession() throws -> ImportSummary {
+    guard session.summary.timesteps > 0 else {
+      throw InputError(
+        "has no timestep to import; \(progress)", file: name,
+        advice: "Check --begin, --end and --step, or that SUMO ran longer than 0 s")
+    }
+    do {
+      try session.finish()
+    } catch let error as InputError {
+      throw error.inFile(name)
+    }
+    session.summary.bytes = bytesSeen
+    return session.summary
+  }
+
+  private func take(_ block: TextBlock) throws {
+    var start = 0
+    if block.isScanned, isScannable, block.scan.pointee.begins_in_step == (session.isInStep ? 1 : 0)
+    {
+      start = try takeScanned(block, from: 0)
+    }
+    var pieces = 0
+    while start < block.count {
+      let rest = UnsafeRawBufferPointer(start: block.bytes + start, count: block.count - start)
+      let isPiecewise = scanner != nil && pieces < FCDParser.mostPieces
+      let count = isPiecewise ? FCDParser.piece(rest) : rest.count
+      try feed(UnsafeRawBufferPointer(rebasing: rest[0..<count]))
+      start += count
+      pieces += 1
+      if let scanner, start < block.count, isScannable {
+        let left = UInt32(block.count - start)
+        scanner(block.bytes + start, left, session.isInStep ? 1 : 0, block.scan)
+        start += try takeScanned(block, from: start)
+      }
+    }
+  }
+
+  /// Bytes up to the end of the first line that ends with a tag, or all.
+  private static func piece(_ text: UnsafeRawBufferPointer) -> Int {
+    let end: StaticString = ">\n"
+    let found = vl_first(
+      text.baseAddress!.assumingMemoryBound(to: UInt8.self), text.count, end.utf8Start, 2)
+    return found < 0 ? text.count : found + 1
+  }
+
+  /// Whether libxml2 stands between two elements where timesteps or vehicles are, in text that the scanner reads
+  /// as it does.
+  private var isScannable: Bool {
+    guard scanner != nil, let context, let input = context.pointee.input else { return false }
+    return depth == (session.isInStep ? 2 : 1) && skipped == 0 && !isStepPrefixed
+      && guardian.state == 0 && guardian.unit == 1
+      && context.pointee.instate == XML_PARSER_CONTENT
+      && input.pointee.cur == input.pointee.end && input.pointee.buf?.pointee.encoder == nil
+  }
+
+  /// Takes in what a scan of a block, from some place of it, has accepted.
+  ///
+  /// - Returns: How many bytes that is.
+  private func takeScanned(_ block: TextBlock, from start: Int) throws -> Int {
+    let scan = block.scan
+    let text = block.bytes + start
+    let base = bytesSeen
+    var accepted = Int(scan.pointee.end)
+    var lines = Int(scan.pointee.lines)
+    for i in 0..<Int(scan.pointee.name_count) {
+      let hash = withUnsafePointer(to: &scan.pointee.names) {
+        UnsafeRawPointer($0).load(fromByteOffset: 8 * i, as: UInt64.self)
+      }
+      // Then libxml2 and its guard see the same names, and say so.
+      if vl_guard_add_name(&guardian, hash) != VL_GUARD_OK { return 0 }
+    }
+    var row = 0
+    var persons = 0
+    var containers = 0
+    var place = 0
+    var current = 0
+    var isInRow = false
+    do {
+      for i in 0...Int(scan.pointee.mark_count) {
+        let isLast = i == Int(scan.pointee.mark_count)
+        let mark = isLast ? VLScanMark() : scan.pointee.marks[i]
+        let rows = Int(isLast ? scan.pointee.row_count : mark.rows)
+        let allPersons = Int(isLast ? scan.pointee.persons : mark.persons)
+        let allContainers = Int(isLast ? scan.pointee.containers : mark.containers)
+        if rows > row {
+          isInRow = true
+          current = row
+          let found = UnsafeBufferPointer(start: scan.pointee.rows + row, count: rows - row)
+          try add(found, text, base, &current, row)
+          isInRow = false
+        }
+        session.countRiders(persons: allPersons - persons, containers: allContainers - containers)
+        row = rows
+        persons = allPersons
+        containers = allContainers
+        if isLast { break }
+        place = Int(mark.end)
+        if mark.is_end != 0 {
+          if !session.endStep() { throw Finished() }
+          depth = 1
+        } else {
+          let time = UnsafeRawBufferPointer(
+            start: text + Int(mark.time), count: Int(mark.time_length))
+          guard let seconds = DecimalText.time(time) else {
+            // libxml2 comes to the same tag, and says what is wrong with it.
+            accepted = Int(mark.start)
+            lines = Int(mark.start_lines)
+            break
+          }
+          try beginStep(seconds, time, at: base + place)
+          depth = 2
+        }
+      }
+    } catch var error as InputError {
+      if isInRow { place = Int(scan.pointee.rows[current].end) }
+      error.line = Int(guardian.lines) + Int(vl_lines(text, place)) + 1
+      throw located(error, byte: base + place)
+    }
+    skip(accepted, lines: lines)
+    return accepted
+  }
+
+  /// Adds rows that the scanner found to the step.
+  private func add(
+    _ rows: UnsafeBufferPointer<VLScanRow>, _ text: UnsafePointer<UInt8>, _ base: Int,
+    _ current: inout Int, _ first: Int
+  ) throws {
+    var index = 0
+    defer { current = first + index }
+    // The last row is the farthest from where the step began.
+    if base + Int(rows[rows.count - 1].end) - stepStart > limits.step {
+      index = rows.firstIndex { base + Int($0.end) - stepStart > limits.step } ?? 0
+      try session.add(UnsafeBufferPointer(rebasing: rows[0..<index]), text: text, current: &index)
+      throw stepTooLong
+    }
+    try session.add(rows, text: text, current: &index)
+  }
+
+  /// Tells libxml2 of bytes that it does not see.
+  private func skip(_ count: Int, lines: Int) {
+    guard let input = context?.pointee.input else { return }
+    bytesSeen += count
+    guardian.lines += UInt64(lines)
+    guardian.open = UInt64(depth)
+    input.pointee.consumed &+= UInt(count)
+    input.pointee.line += Int32(truncatingIfNeeded: lines)
+  }
+
+  /// Gives bytes to libxml2.
+  private func feed(_ bytes: UnsafeRawBufferPointer) throws {
+    synchronise()
+    let text = bytes.assumingMemoryBound(to: UInt8.self)
+    var at = 0
+    let verdict = vl_guard_check(&guardian, text.baseAddress, text.count, &at)
+    if verdict != VL_GUARD_OK {
+      // What stands before it may be wrong in another way, and is reported first.
+      try push(UnsafeRawBufferPointer(rebasing: bytes[0..<beforeTag(text, at)]))
+      throw tooMuch(verdict, at: bytesSeen)
+    }
+    try push(bytes)
+  }
+
+  /// Where the tag begins in which some byte stands.
+  private func beforeTag(_ text: UnsafeBufferPointer<UInt8>, _ at: Int) -> Int {
+    max(0, vl_last(text.baseAddress, at, UInt8(ascii: "<")))
+  }
+
+  private func push(_ bytes: UnsafeRawBufferPointer) throws {
+    let piece = 32 * 1024
+    var start = 0
+    while start < bytes.count {
+      let count = min(piece, bytes.count - start)
+      bytesSeen += count
+      let text = (bytes.baseAddress! + start).assumingMemoryBound(to: CChar.self)
+      let status = xmlParseChunk(context, text, Int32(count), 0)
+      if let failure { throw failure }
+      if status != 0 { throw notWellFormed() }
+      start += count
+    }
+  }
+
+  /// Ends the step that libxml2 has open and begins the one that is, if it has not seen those tags.
+  private func synchronise() {
+    let wanted = session.isInStep ? stepNumber : nil
+    guard openForXML != wanted, let input = context?.pointee.input else { return }
+    var tags: [UInt8] = []
+    if openForXML != nil { tags += Array("</timestep>".utf8) }
+    if wanted != nil { tags += Array("<timestep>".utf8) }
+    isMuted = true
+    tags.withUnsafeBytes {
+      let text = $0.baseAddress!.assumingMemoryBound(to: CChar.self)
+      _ = xmlParseChunk(context, text, Int32($0.count), 0)
+    }
+    isMuted = false
+    input.pointee.consumed &-= UInt(tags.count)
+    openForXML = wanted
+  }
+
   /// Says that the input is at its end.
-  func finish() throws {
-    if bytesFed == 0 {
+  private func finish() throws {
+    if bytesSeen == 0 {
       throw InputError(
         "is empty", file: name, advice: "Check that SUMO wrote it (sumo --fcd-output FILE)")
     }
+    synchronise()
     isFinishing = true
     let status = xmlParseChunk(context, nil, 0, 1)
-    if status != 0 { throw syntaxError() }
-    if let failure, !(failure is Finished) { throw failure }
+    if status != 0 { throw notWellFormed() }
+    if let failure { throw failure }
   }
 
-  /// What is known about where reading stopped, for errors from below (a damaged gzip file).
-  var progress: String {
-    if let lastCompleteTime { return "the last complete timestep is at \(lastCompleteTime) s" }
+  /// What is known about where reading stopped.
+  private var progress: String {
+    if let time = session.lastCompleteTime { return "the last complete timestep is at \(time) s" }
     return "no timestep is complete"
   }
 
   /// Advice that lets the intact part be used.
-  var rescueAdvice: String? {
-    lastCompleteTime.map {
-      "The part before the damage can be imported with --end \($0)"
-    }
+  private var rescueAdvice: String? {
+    session.lastCompleteTime.map { "The part before the damage can be imported with --end \($0)" }
   }
 
   // MARK: - Errors
 
+  /// Where libxml2 stands, in bytes of the input.
+  private var position: Int {
+    let consumed = context.map { Int(xmlByteConsumed($0)) } ?? -1
+    return consumed >= 0 ? consumed : bytesSeen
+  }
+
+  private var line: Int? {
+    let line = context.map { Int(xmlSAX2GetLineNumber($0)) } ?? 0
+    return line > 0 ? line : nil
+  }
+
+  /// An error with file, place and what is intact.
+  private func located(_ error: InputError, byte: Int) -> InputError {
+    var error = error
+    error.file = name
+    error.problem += ", at byte \(byte) of the XML; \(progress)"
+    return error
+  }
+
   private func error(
     _ problem: String, key: String? = nil, value: String? = nil, advice: String? = nil
   ) -> InputError {
-    let line = context.map { Int(xmlSAX2GetLineNumber($0)) } ?? 0
-    let consumed = context.map { Int(xmlByteConsumed($0)) } ?? -1
-    let byte = consumed >= 0 ? consumed : bytesFed
-    return InputError(
-      "\(problem), at byte \(byte) of the XML; \(progress)", file: name,
-      line: line > 0 ? line : nil, key: key, value: value, advice: advice)
+    located(
+      InputError(problem, line: line, key: key, value: value, advice: advice), byte: position)
   }
 
-  private func syntaxError() -> InputError {
-    var text = "is not well-formed XML"
-    var line = 0
-    if let last = xmlCtxtGetLastError(context) {
-      line = Int(last.pointee.line)
-      if let message = last.pointee.message {
-        let reason = String(cString: message).split(separator: "\n").joined(separator: " ")
-        text = "is truncated or damaged XML (\(reason))"
+  private var stepTooLong: InputError {
+    InputError(
+      "the rows of the timestep of \(session.time) s pass the limit of \(limits.step) bytes",
+      advice: "If the input is sound, raise it: --limit step=\(2 * limits.step)")
+  }
+
+  private func tooMuch(_ verdict: Int32, at byte: Int) -> InputError {
+    let limit: (what: String, name: String, number: Int) =
+      switch Int(verdict) {
+      case VL_GUARD_TAG: ("a tag is longer than the limit of", "tag", limits.tag)
+      case VL_GUARD_ATTRIBUTES:
+        ("a tag has more attributes than the limit of", "attributes", limits.attributes)
+      case VL_GUARD_DEPTH:
+        ("elements are nested deeper than the limit of", "depth", limits.depth)
+      case VL_GUARD_NAMES:
+        ("there are more distinct names than the limit of", "names", limits.names)
+      default: ("a comment or instruction is longer than the limit of", "comment", limits.comment)
       }
+    let unit = ["tag", "comment"].contains(limit.name) ? " bytes" : ""
+    return located(
+      InputError(
+        "\(limit.what) \(limit.number)\(unit)", line: Int(guardian.lines) + 1,
+        advice: "If the input is sound, raise it: --limit \(limit.name)=\(2 * limit.number)"),
+      byte: byte)
+  }
+
+  private func notWellFormed() -> InputError {
+    guard let syntaxError else {
+      return error("is not well-formed XML", advice: rescueAdvice)
     }
-    var error = error(
-      text, advice: rescueAdvice ?? "Run SUMO again and let it end by itself")
-    if line > 0 { error.line = line }
-    return error
+    return located(
+      InputError(
+        "is truncated or damaged XML (\(syntaxError.message))",
+        line: syntaxError.line > 0 ? syntaxError.line : nil, advice: advice(syntaxError)),
+      byte: syntaxError.byte)
+  }
+
+  /// What helps, by the cause.
+  private func advice(_ error: SyntaxError) -> String {
+    switch UInt32(bitPattern: error.code) {
+    case XML_ERR_INVALID_ENCODING.rawValue, XML_ERR_UNKNOWN_ENCODING.rawValue,
+      XML_ERR_UNSUPPORTED_ENCODING.rawValue, XML_I18N_CONV_FAILED.rawValue:
+      return
+        "Name the true encoding in the first line (encoding=\"ISO-8859-1\"), or convert the file "
+        + "with iconv"
+    case XML_ERR_HYPHEN_IN_COMMENT.rawValue: return "A comment must not hold '--': remove it there"
+    case XML_ERR_NAME_REQUIRED.rawValue where error.message.contains("EntityRef"),
+      XML_ERR_ENTITYREF_SEMICOL_MISSING.rawValue, XML_ERR_UNDECLARED_ENTITY.rawValue:
+      return "Write & as &amp; in ids and other values"
+    case XML_ERR_LT_IN_ATTRIBUTE.rawValue where !isFinishing:
+      return "Write < as &lt; in ids and other values"
+    case XML_ERR_DOCUMENT_END.rawValue where session.lastCompleteTime != nil:
+      return "Remove what follows </fcd-export>"
+    case XML_ERR_INTERNAL_ERROR.rawValue where error.message.contains("Huge"):
+      return "libxml2 reads no text, comment or value over 10,000,000 bytes: shorten it"
+    default: return rescueAdvice ?? "Run SUMO again and let it end by itself"
+    }
   }
 
   /// Recognises what is not XML by its first bytes.
   private func checkBeginning(_ bytes: UnsafeRawBufferPointer) throws {
+    try chooseUnit(bytes)
     let advice =
       "Run 'sumo --fcd-output FILE.fcd.xml.gz' (the name's ending chooses XML), or convert the file to that"
     func refuse(_ kind: String) -> InputError {
@@ -178,59 +475,122 @@ final class FCDParser {
     throw refuse(isTable ? "a table (CSV)" : "something else")
   }
 
+  /// Finds out how wide characters are; encodings in which markup cannot be told byte by byte are refused.
+  private func chooseUnit(_ bytes: UnsafeRawBufferPointer) throws {
+    func refuse(_ encoding: String) -> InputError {
+      InputError(
+        "is in the encoding \(encoding), which is not read", file: name,
+        advice: "Convert it to UTF-8 with iconv")
+    }
+    let first = Array(bytes.prefix(4))
+    let wide: [[UInt8]] = [
+      [0xFF, 0xFE, 0, 0], [0, 0, 0xFE, 0xFF], [0, 0, 0, 0x3C], [0x3C, 0, 0, 0],
+    ]
+    if wide.contains(first) { throw refuse("UTF-32") }
+    let start = Array(first.prefix(2))
+    if start == [0xFF, 0xFE] || start == [0x3C, 0] { guardian.unit = 2 }
+    if start == [0xFE, 0xFF] || start == [0, 0x3C] {
+      guardian.unit = 2
+      guardian.big_endian = 1
+    }
+    guard guardian.unit == 1 else { return }
+    let head = String(decoding: bytes.prefix(512), as: UTF8.self)
+    guard let declaration = head.firstRange(of: "<?xml"), let end = head.firstRange(of: "?>"),
+      declaration.upperBound <= end.lowerBound,
+      let key = head[declaration.upperBound..<end.lowerBound].firstRange(of: "encoding")
+    else { return }
+    let value = head[key.upperBound..<end.lowerBound].drop { " \t\r\n=".contains($0) }
+    let encoding = value.dropFirst().prefix { $0 != "\"" && $0 != "'" }.uppercased()
+    let shifting = [
+      "UTF-7", "UTF7", "UCS", "UTF-32", "UTF32", "ISO-2022", "HZ", "ISO-10646", "EBCDIC",
+    ]
+    if shifting.contains(where: { encoding.hasPrefix($0) }) || encoding.hasPrefix("IBM") {
+      throw refuse(String(encoding.prefix(40)))
+    }
+  }
+
   // MARK: - Elements
 
   private func begin(
-    _ element: UnsafePointer<xmlChar>, _ count: Int,
+    _ element: UnsafePointer<xmlChar>, _ prefix: UnsafePointer<xmlChar>?, _ count: Int,
     _ attributes: UnsafeMutablePointer<UnsafePointer<xmlChar>?>?
   ) throws {
     depth += 1
     if skipped > 0 {
       skipped += 1
-      guard isInStep else { return }
-      if element == person || element == container { countRider(element) }
-      if element == vehicle || element == timestep {
-        throw error("<\(String(cString: element))> inside another element of a timestep")
-      }
-    } else if isInStep {
-      if element == vehicle {
-        stepVehicles += 1
-        if isSelected { try addVehicle(count, attributes) }
-      } else if element == person || element == container {
-        countRider(element)
-      } else if element == timestep {
-        throw error("<timestep> inside a timestep")
-      }
+      try beginSkipped(element)
+    } else if session.isInStep {
+      try beginInStep(element, count, attributes)
       skipped = 1
     } else if depth == 1 {
       guard element == fcdExport else { throw wrongRoot(String(cString: element)) }
     } else if element == timestep {
       try beginStep(count, attributes)
+      isStepPrefixed = prefix != nil
     } else if element == vehicle || element == person || element == container {
       throw error("<\(String(cString: element))> outside a timestep")
     } else {
       skipped = 1
+      if element != metadata {
+        strangeElement = "<\(String(cString: element).prefix(80))>"
+        leaveOut("\(strangeElement!) between timesteps")
+      }
     }
+  }
+
+  private func beginInStep(
+    _ element: UnsafePointer<xmlChar>, _ count: Int,
+    _ attributes: UnsafeMutablePointer<UnsafePointer<xmlChar>?>?
+  ) throws {
+    if element == vehicle {
+      try addVehicle(count, attributes)
+    } else if element == person || element == container {
+      countRider(element)
+    } else if element == timestep {
+      throw error("<timestep> inside a timestep")
+    } else {
+      leaveOut("<\(String(cString: element).prefix(80))> in a timestep")
+    }
+  }
+
+  /// An element inside one that is skipped.
+  private func beginSkipped(_ element: UnsafePointer<xmlChar>) throws {
+    if session.isInStep {
+      if element == person || element == container { countRider(element) }
+      if element == vehicle || element == timestep {
+        throw error("<\(String(cString: element))> inside another element of a timestep")
+      }
+    } else if let strangeElement, element == vehicle || element == timestep {
+      leaveOut("<\(String(cString: element))> inside \(strangeElement)")
+    }
+  }
+
+  private func leaveOut(_ what: String) {
+    session.summary.leaveOut(what, line: line ?? 0)
   }
 
   private func end() throws {
     depth -= 1
     if skipped > 0 {
       skipped -= 1
-    } else if isInStep {
-      isInStep = false
-      lastCompleteTime = time
-      if isSelected && stepVehicles == 0 { session.summary.emptyTimesteps += 1 }
-      if session.isPastEnd(time, after: true) { throw Finished() }
+      if skipped == 0 { strangeElement = nil }
+    } else if session.isInStep {
+      openForXML = nil
+      isStepPrefixed = false
+      if !session.endStep() { throw Finished() }
     }
   }
 
   private func countRider(_ element: UnsafePointer<xmlChar>) {
-    guard isSelected else { return }
-    if element == person {
-      session.summary.persons += 1
-    } else {
-      session.summary.containers += 1
+    let isPerson = element == person
+    session.countRiders(persons: isPerson ? 1 : 0, containers: isPerson ? 0 : 1)
+  }
+
+  /// Text where only elements belong.
+  private func addText(_ text: UnsafeRawBufferPointer) {
+    guard skipped == 0, depth > 0 else { return }
+    if text.contains(where: { ![9, 10, 13, 32].contains($0) }) {
+      leaveOut("text \(session.isInStep ? "in a timestep" : "between timesteps")")
     }
   }
 
@@ -263,28 +623,33 @@ final class FCDParser {
         "is no time", key: "timestep time", value: text(value),
         advice: "Times are seconds or HH:MM:SS")
     }
-    guard time > self.time else {
-      throw error(
-        "the time does not come after the step before it", key: "timestep time",
-        value: text(value), advice: "Steps must be in order of time, each only once")
+    try beginStep(time, value, at: position)
+    openForXML = stepNumber
+  }
+
+  private func beginStep(_ time: Double, _ value: UnsafeRawBufferPointer, at byte: Int) throws {
+    do {
+      if try !session.beginStep(time: time) { throw Finished() }
+    } catch var error as InputError {
+      error.value = text(value)
+      throw error
     }
-    self.time = time
-    if session.isPastEnd(time, after: false) { throw Finished() }
-    isInStep = true
-    stepVehicles = 0
-    isSelected = session.isSelected(time)
-    if isSelected { try session.beginStep(time: time) }
+    stepNumber += 1
+    stepStart = byte
   }
 
   private func addVehicle(
     _ count: Int, _ attributes: UnsafeMutablePointer<UnsafePointer<xmlChar>?>?
   ) throws {
+    guard session.isSelected else {
+      session.countVehicle()
+      return
+    }
     var id: UnsafeRawBufferPointer?
     var type: UnsafeRawBufferPointer?
     var xText: UnsafeRawBufferPointer?
     var yText: UnsafeRawBufferPointer?
-    var speed = Double.nan
-    var position = Double.nan
+    var sample = VehicleSample(x: 0, y: 0)
     for i in 0..<count {
       let attribute = attributes! + 5 * i
       guard let key = attribute[0], attribute[1] == nil else { continue }
@@ -295,9 +660,9 @@ final class FCDParser {
       } else if key == yName {
         yText = bytes(attribute)
       } else if key == speedName {
-        speed = try number(bytes(attribute), "speed", id)
+        sample.speed = try number(bytes(attribute), "speed", id)
       } else if key == positionName {
-        position = try number(bytes(attribute), "pos", id)
+        sample.position = try number(bytes(attribute), "pos", id)
       } else if key == typeName {
         type = bytes(attribute)
       }
@@ -308,37 +673,41 @@ final class FCDParser {
         "has no \(xText == nil ? "x" : "y")", key: "vehicle \(text(id))",
         advice: "If --fcd-output.attributes was given to SUMO, it must name x and y")
     }
-    let x = try number(xText, "x", id)
-    let y = try number(yText, "y", id)
-    if !types.isEmpty {
-      guard let type, types.contains(where: { type.elementsEqual($0) }) else { return }
-    }
-    let decimals = min(FCDParser.decimals(xText), FCDParser.decimals(yText))
-    let isNew: Bool
-    if memchr(id.baseAddress!, 0x26, id.count) == nil {
-      isNew = try session.add(
-        id: id, x: x, y: y, speed: speed, position: position, decimals: decimals)
-    } else {
-      decodeAmpersands(id)
-      isNew = try idBuffer.withUnsafeBytes {
-        try session.add(
-          id: $0, x: x, y: y, speed: speed, position: position, decimals: decimals)
+    sample.x = try number(xText, "x", id)
+    sample.y = try number(yText, "y", id)
+    sample.decimals = min(FCDParser.decimals(xText), FCDParser.decimals(yText))
+    if id.count > limits.id { throw idTooLong(id) }
+    if position - stepStart > limits.step { throw stepTooLong }
+    try FCDParser.decoded(id, &idBuffer) { id in
+      try FCDParser.decoded(type, &typeBuffer) { type in
+        try session.add(sample, id: id!, type: type)
       }
-    }
-    guard isNew else {
-      throw error("is in the timestep of \(time) s twice", key: "vehicle \(text(id))")
     }
   }
 
+  private func idTooLong(_ id: UnsafeRawBufferPointer) -> InputError {
+    InputError(
+      "an id is longer than the limit of \(limits.id) bytes",
+      key: "vehicle \(text(id).prefix(40))…",
+      advice: "If the input is sound, raise it: --limit id=\(max(id.count, 2 * limits.id))")
+  }
+
   /// libxml2 leaves a literal ampersand of an attribute as `&#38;` unless it builds a tree.
-  private func decodeAmpersands(_ value: UnsafeRawBufferPointer) {
+  private static func decoded(
+    _ value: UnsafeRawBufferPointer?, _ buffer: inout [UInt8],
+    _ body: (UnsafeRawBufferPointer?) throws -> Void
+  ) throws {
+    guard let value, let start = value.baseAddress, memchr(start, 0x26, value.count) != nil else {
+      return try body(value)
+    }
     let reference = Array("&#38;".utf8)
-    idBuffer.removeAll(keepingCapacity: true)
+    buffer.removeAll(keepingCapacity: true)
     var i = 0
     while i < value.count {
-      idBuffer.append(value[i])
+      buffer.append(value[i])
       i += value[i...].starts(with: reference) ? reference.count : 1
     }
+    try buffer.withUnsafeBytes { try body($0) }
   }
 
   /// Digits after the decimal point.
@@ -369,29 +738,35 @@ final class FCDParser {
     String(decoding: value.prefix(200), as: UTF8.self)
   }
 
-  fileprivate func fail(_ error: any Error) {
+  // MARK: - Callbacks
+
+  private func fail(_ error: any Error) {
     if failure == nil {
       failure = error
       if var error = error as? InputError, error.file == nil {
-        error.file = name
-        error.line = context.map { Int(xmlSAX2GetLineNumber($0)) }
-        failure = error
+        error.line = line
+        failure = located(error, byte: position)
       }
     }
     if !isFinishing { xmlStopParser(context) }
   }
 
   fileprivate func start(
-    _ element: UnsafePointer<xmlChar>, _ count: Int,
+    _ element: UnsafePointer<xmlChar>, _ prefix: UnsafePointer<xmlChar>?, _ count: Int,
     _ attributes: UnsafeMutablePointer<UnsafePointer<xmlChar>?>?
   ) {
-    guard failure == nil else { return }
-    do { try begin(element, count, attributes) } catch { fail(error) }
+    guard failure == nil, !isMuted else { return }
+    do { try begin(element, prefix, count, attributes) } catch { fail(error) }
   }
 
   fileprivate func stop() {
-    guard failure == nil else { return }
+    guard failure == nil, !isMuted else { return }
     do { try end() } catch { fail(error) }
+  }
+
+  fileprivate func text(_ bytes: UnsafeRawBufferPointer) {
+    guard failure == nil, !isMuted else { return }
+    addText(bytes)
   }
 
   fileprivate func refuseDoctype() {
@@ -400,6 +775,35 @@ final class FCDParser {
         "has a DOCTYPE, which is refused because it can name other files",
         advice: "Remove the DOCTYPE; SUMO writes none"))
   }
+
+  fileprivate func note(_ error: xmlError) {
+    guard syntaxError == nil, error.level.rawValue >= XML_ERR_ERROR.rawValue else {
+      return
+    }
+    let message = error.message.map { String(cString: $0) } ?? "error \(error.code)"
+    syntaxError = SyntaxError(
+      message: message.split(separator: "\n").joined(separator: " "), line: Int(error.line),
+      code: error.code, byte: position)
+  }
+}
+
+extension InputError {
+  /// The same error with a further clause, and other advice if there is any.
+  fileprivate func adding(_ clause: String, advice: String?) -> InputError {
+    var copy = self
+    copy.problem += "; \(clause)"
+    if let advice { copy.advice = advice }
+    return copy
+  }
+}
+
+/// Keeps libxml2 from printing on this thread: what it says belongs into errors.
+func silenceLibXML2() {
+  xmlSetStructuredErrorFunc(nil) { _, _ in }
+}
+
+private func parser(_ context: UnsafeMutableRawPointer) -> FCDParser {
+  Unmanaged<FCDParser>.fromOpaque(context).takeUnretainedValue()
 }
 
 private func elementStarts(
@@ -409,8 +813,7 @@ private func elementStarts(
   defaultedCount: Int32, attributes: UnsafeMutablePointer<UnsafePointer<xmlChar>?>?
 ) {
   guard let context, let name else { return }
-  Unmanaged<FCDParser>.fromOpaque(context).takeUnretainedValue().start(
-    name, Int(attributeCount), attributes)
+  parser(context).start(name, prefix, Int(attributeCount), attributes)
 }
 
 private func elementEnds(
@@ -418,7 +821,19 @@ private func elementEnds(
   prefix: UnsafePointer<xmlChar>?, uri: UnsafePointer<xmlChar>?
 ) {
   guard let context else { return }
-  Unmanaged<FCDParser>.fromOpaque(context).takeUnretainedValue().stop()
+  parser(context).stop()
+}
+
+private func textComes(
+  context: UnsafeMutableRawPointer?, text: UnsafePointer<xmlChar>?, count: Int32
+) {
+  guard let context, let text else { return }
+  parser(context).text(UnsafeRawBufferPointer(start: text, count: Int(count)))
+}
+
+private func errorComes(context: UnsafeMutableRawPointer?, error: UnsafeMutablePointer<xmlError>?) {
+  guard let context, let error else { return }
+  parser(context).note(error.pointee)
 }
 
 private func doctypeStarts(
@@ -426,5 +841,5 @@ private func doctypeStarts(
   externalID: UnsafePointer<xmlChar>?, systemID: UnsafePointer<xmlChar>?
 ) {
   guard let context else { return }
-  Unmanaged<FCDParser>.fromOpaque(context).takeUnretainedValue().refuseDoctype()
+  parser(context).refuseDoctype()
 }

@@ -7,6 +7,13 @@ public struct ImportOptions: Sendable {
     case geo
   }
 
+  /// What reads XML; the result is the same.
+  public enum Parser: String, Sendable, CaseIterable {
+    /// A scanner for what is exactly as SUMO writes it, libxml2 for everything else.
+    case automatic = "auto"
+    case libxml2
+  }
+
   /// Corners in the coordinates of the input; the border belongs to it.
   public struct Rectangle: Sendable, Equatable {
     public var x0, y0, x1, y1: Double
@@ -40,6 +47,10 @@ public struct ImportOptions: Sendable {
   /// Keeps only steps whose time is a multiple of this, seconds.
   public var step: Double?
   public var coordinates = Coordinates.auto
+  public var parser = Parser.automatic
+  /// Threads that inflate and parse, 1 or 2.
+  public var threads = 2
+  public var limits = ImportLimits()
 
   public init() {}
 
@@ -74,10 +85,45 @@ public struct ImportSummary: Sendable, Equatable {
   public var rowsWithoutSpeed = 0
   /// Whether the input was longitude and latitude.
   public var isGeographic = false
+  /// What stands where timesteps and vehicles do, but is neither, and was left out.
+  public var leftOut: [LeftOut] = []
   /// Bytes of XML that were read.
   public var bytes = 0
   /// Digest of the content of the trace file.
   public var digest = ""
 
   public init() {}
+}
+
+/// Content that an import left out.
+public struct LeftOut: Sendable, Equatable {
+  /// What it is, such as `<vehjcle> in a timestep`.
+  public var what: String
+  public var count: Int
+  /// Line of the first one.
+  public var line: Int
+}
+
+extension ImportSummary {
+  /// Kinds of content that are told apart; the rest is counted as others.
+  private static let mostKinds = 16
+
+  mutating func leaveOut(_ what: String, line: Int) {
+    var what = what
+    if leftOut.count >= ImportSummary.mostKinds, !leftOut.contains(where: { $0.what == what }) {
+      what = "other content"
+    }
+    if let index = leftOut.firstIndex(where: { $0.what == what }) {
+      leftOut[index].count += 1
+    } else {
+      leftOut.append(LeftOut(what: what, count: 1, line: line))
+    }
+  }
+
+  /// What to say of content that was left out, a sentence each without a full stop.
+  public var leftOutWarnings: [String] {
+    leftOut.map {
+      "\($0.what) was left out (\($0.count) times, first in line \($0.line)): is the input damaged?"
+    }
+  }
 }

@@ -1,11 +1,24 @@
+import CScanner
 import Support
 import Trace
 
-/// Filters rows, finds out what their coordinates are, counts, and writes the trace.
+/// A vehicle of a timestep as a reader of some format found it; its id and type come beside it.
+struct VehicleSample {
+  var x: Double
+  var y: Double
+  /// NaN where the input has none.
+  var speed = Double.nan
+  var position = Double.nan
+  /// Digits after the point, the smaller number of x and y.
+  var decimals = 0
+}
+
+/// Takes in timesteps and vehicles of any format: filters rows, finds out what their coordinates are, counts, and
+/// writes the trace.
 ///
 /// Until the coordinates are known, rows wait in memory: at most `CoordinateDetection.mostRows` and those of the
-/// step that passed that number.
-final class ImportSession {
+/// step that passed that number. Errors carry no place in the input: the reader adds it.
+struct ImportSession {
   private enum Plane {
     case unknown
     case metres
@@ -14,10 +27,14 @@ final class ImportSession {
 
   /// Largest projected coordinate in metres: beyond it no plane is local.
   private static let farthest = 1e6
+  /// Rows that are handed to the writer at once.
+  private static let batch = 1024
 
   var summary = ImportSummary()
   private let options: ImportOptions
   private let writer: TraceWriter
+  private var types: TypeFilter
+  private let filtersTypes: Bool
   private var plane: Plane
   private var detection = CoordinateDetection()
   private var waitingSteps: [(time: Double, rows: Int)] = []
@@ -25,23 +42,79 @@ final class ImportSession {
   private var firstPoint: (longitude: Double, latitude: Double)?
   /// All vehicles that pass the filter of types; per vehicle the last step, and the index in the trace or -1.
   private var seen = VehicleNames()
-  private var lastSteps: [Int] = []
+  private var lastSteps: [Int32] = []
   private var kept: [Int32] = []
+  private var keptCount: Int32 = 0
+  private var idBytes = 0
   private var circleCentre = (x: 0.0, y: 0.0)
-  private var time = 0.0
-  private var step = -1
+  private var batch: [TraceRow] = []
+  private var step: Int32 = -1
+  private var stepVehicles = 0
+  /// Whether a step is open, and wanted.
+  private(set) var isInStep = false
+  private(set) var isSelected = false
+  private(set) var time = -Double.infinity
+  private(set) var lastCompleteTime: Double?
 
   init(options: ImportOptions, writer: TraceWriter) {
     self.options = options
     self.writer = writer
+    types = TypeFilter(options.types)
+    filtersTypes = !options.types.isEmpty
     plane = options.coordinates == .metres ? .metres : .unknown
     if let circle = options.circle { circleCentre = (circle.x, circle.y) }
+    batch.reserveCapacity(ImportSession.batch)
   }
 
-  /// Whether a step of this time is to be kept.
-  func isSelected(_ time: Double) -> Bool {
-    if let begin = options.begin, time < begin { return false }
+  // MARK: - Steps
+
+  /// Begins a step; the one before must have ended.
+  ///
+  /// - Returns: False if neither it nor anything after it is wanted.
+  /// - Throws: `InputError` if it is no later than the step before.
+  mutating func beginStep(time: Double) throws -> Bool {
+    guard time > self.time else {
+      throw InputError(
+        "the time does not come after the step before it", key: "timestep time",
+        advice: "Steps must be in order of time, each only once")
+    }
+    self.time = time
     if let end = options.end, time > end { return false }
+    isInStep = true
+    stepVehicles = 0
+    isSelected = isWanted(time)
+    guard isSelected else { return true }
+    step += 1
+    if summary.timesteps == 0 { summary.firstTime = time }
+    summary.lastTime = time
+    summary.timesteps += 1
+    if waitingRows.isEmpty {
+      try writer.beginStep(time: time)
+    } else {
+      if waitingSteps.count >= CoordinateDetection.mostRows { try resolve(detection.finalVerdict) }
+      if case .unknown = plane {
+        waitingSteps.append((time, 0))
+      } else {
+        try writer.beginStep(time: time)
+      }
+    }
+    return true
+  }
+
+  /// Ends the step.
+  ///
+  /// - Returns: False if nothing after it is wanted.
+  mutating func endStep() -> Bool {
+    if !batch.isEmpty { flush() }
+    isInStep = false
+    lastCompleteTime = time
+    if isSelected && stepVehicles == 0 { summary.emptyTimesteps += 1 }
+    guard let end = options.end else { return true }
+    return time < end
+  }
+
+  private func isWanted(_ time: Double) -> Bool {
+    if let begin = options.begin, time < begin { return false }
     if let length = options.step {
       let multiple = (time / length).rounded() * length
       return abs(time - multiple) <= 1e-6
@@ -49,69 +122,122 @@ final class ImportSession {
     return true
   }
 
-  /// Whether nothing at this time or later is wanted.
-  func isPastEnd(_ time: Double, after: Bool) -> Bool {
-    guard let end = options.end else { return false }
-    return after ? time >= end : time > end
+  // MARK: - Rows
+
+  /// Counts persons and containers of the step.
+  mutating func countRiders(persons: Int, containers: Int) {
+    guard isSelected else { return }
+    summary.persons += persons
+    summary.containers += containers
   }
 
-  func beginStep(time: Double) throws {
-    self.time = time
-    step += 1
-    if summary.timesteps == 0 { summary.firstTime = time }
-    summary.lastTime = time
-    summary.timesteps += 1
-    if case .unknown = plane {
-      waitingSteps.append((time, 0))
-    } else {
-      try writer.beginStep(time: time)
-    }
-  }
+  /// Counts a vehicle of a step that is not wanted.
+  mutating func countVehicle() { stepVehicles += 1 }
 
-  /// Takes a vehicle element of the step.
+  /// Takes a vehicle of the step.
   ///
-  /// - Returns: False if the vehicle has been in this step before.
-  func add(
-    id: UnsafeRawBufferPointer, x: Double, y: Double, speed: Double, position: Double,
-    decimals: Int
-  ) throws -> Bool {
-    let vehicle = seen.index(of: id)
-    if vehicle == lastSteps.count {
-      lastSteps.append(-1)
-      kept.append(-1)
-    }
-    guard lastSteps[vehicle] != step else { return false }
-    lastSteps[vehicle] = step
-    let row = TraceRow(vehicle: vehicle, x: x, y: y, speed: speed, position: position)
-    if case .unknown = plane {
-      if firstPoint == nil { firstPoint = (x, y) }
-      waitingRows.append(row)
-      waitingSteps[waitingSteps.count - 1].rows += 1
-      if options.coordinates == .geo {
-        try resolve(.geographic)
-      } else {
-        detection.add(
-          vehicle: vehicle, time: time, x: x, y: y, speed: speed, decimals: decimals)
-        let verdict = detection.verdict
-        if verdict != .undecided { try resolve(verdict) }
+  /// - Parameters:
+  ///   - id: Decoded UTF-8, not empty.
+  ///   - type: Decoded UTF-8; nil: the input has none.
+  /// - Throws: `InputError` if it is in the step twice, or where no vehicle can be.
+  mutating func add(
+    _ sample: VehicleSample, id: UnsafeRawBufferPointer, type: UnsafeRawBufferPointer?
+  ) throws {
+    stepVehicles += 1
+    guard isSelected else { return }
+    if filtersTypes, !types.accepts(type) { return }
+    try place(sample, id)
+  }
+
+  /// Takes the rows that the scanner found in a part of the step.
+  ///
+  /// - Parameter current: The row at hand, for errors.
+  mutating func add(
+    _ rows: UnsafeBufferPointer<VLScanRow>, text: UnsafePointer<UInt8>, current: inout Int
+  ) throws {
+    stepVehicles += rows.count
+    guard isSelected else { return }
+    for index in rows.indices {
+      current = index
+      let row = rows[index]
+      if filtersTypes {
+        let type = UnsafeRawBufferPointer(start: text + Int(row.type), count: Int(row.type_length))
+        if !types.accepts(row.type_length == .max ? nil : type) { continue }
       }
+      try place(
+        VehicleSample(
+          x: row.x, y: row.y, speed: row.speed, position: row.position,
+          decimals: Int(row.decimals)),
+        UnsafeRawBufferPointer(start: text + Int(row.id), count: Int(row.id_length)))
+    }
+  }
+
+  @inline(__always)
+  private mutating func place(_ sample: VehicleSample, _ id: UnsafeRawBufferPointer) throws {
+    let vehicle = seen.index(of: id)
+    if vehicle == lastSteps.count { try register(id) }
+    guard lastSteps[vehicle] != step else {
+      throw InputError(
+        "is in the timestep of \(time) s twice",
+        key: "vehicle \(String(decoding: id.prefix(200), as: UTF8.self))")
+    }
+    lastSteps[vehicle] = step
+    let row = TraceRow(
+      vehicle: vehicle, x: sample.x, y: sample.y, speed: sample.speed, position: sample.position)
+    if case .unknown = plane {
+      try wait(row, sample.decimals)
     } else {
       try keep(row)
     }
-    return true
+  }
+
+  private mutating func register(_ id: UnsafeRawBufferPointer) throws {
+    lastSteps.append(-1)
+    kept.append(-1)
+    idBytes += id.count + 24
+    guard idBytes <= options.limits.ids else {
+      throw InputError(
+        "has \(seen.count) distinct vehicles, whose ids pass the limit of \(options.limits.ids) bytes",
+        advice: "If the input is sound, raise it: --limit ids=\(2 * options.limits.ids)")
+    }
+  }
+
+  /// Keeps a row until the coordinates are known.
+  private mutating func wait(_ row: TraceRow, _ decimals: Int) throws {
+    if firstPoint == nil { firstPoint = (row.x, row.y) }
+    // The writer has the step already if no row was waiting when it began.
+    if waitingSteps.isEmpty { waitingSteps.append((time, 0)) }
+    waitingRows.append(row)
+    waitingSteps[waitingSteps.count - 1].rows += 1
+    if options.coordinates == .geo {
+      try resolve(.geographic)
+    } else {
+      detection.add(
+        vehicle: row.vehicle, time: time, x: row.x, y: row.y, speed: row.speed, decimals: decimals)
+      let verdict = detection.verdict
+      if verdict != .undecided { try resolve(verdict) }
+    }
+  }
+
+  private mutating func flush() {
+    writer.add(batch)
+    batch.removeAll(keepingCapacity: true)
   }
 
   /// Ends the import: the trace file gets its name.
-  func finish() throws {
+  mutating func finish() throws {
     if case .unknown = plane {
       try resolve(options.coordinates == .geo ? .geographic : detection.finalVerdict)
     }
-    summary.ids = writer.names.count
+    if !batch.isEmpty { flush() }
+    summary.ids = Int(keptCount)
+    writer.names = seen.selected(kept, count: Int(keptCount))
+    seen = VehicleNames()
     summary.digest = try writer.finish()
   }
 
   /// Settles what the coordinates are and lets the waiting rows through.
-  private func resolve(_ verdict: CoordinateDetection.Verdict) throws {
+  private mutating func resolve(_ verdict: CoordinateDetection.Verdict) throws {
     if verdict == .geographic, let point = firstPoint {
       try checkGeographic(x: point.longitude, y: point.latitude)
       let local = LocalPlane(longitude: point.longitude, latitude: point.latitude)
@@ -126,9 +252,10 @@ final class ImportSession {
     }
     detection = CoordinateDetection()
     var next = 0
-    for waiting in waitingSteps {
-      try writer.beginStep(time: waiting.time)
+    for (index, waiting) in waitingSteps.enumerated() {
+      if index > 0 { try writer.beginStep(time: waiting.time) }
       for row in waitingRows[next..<next + waiting.rows] { try keep(row) }
+      if !batch.isEmpty { flush() }
       next += waiting.rows
     }
     waitingSteps = []
@@ -144,7 +271,8 @@ final class ImportSession {
   }
 
   /// Writes a row of the current step unless a filter of place leaves it out.
-  private func keep(_ row: TraceRow) throws {
+  @inline(__always)
+  private mutating func keep(_ row: TraceRow) throws {
     if let rectangle = options.rectangle,
       row.x < rectangle.x0 || row.x > rectangle.x1 || row.y < rectangle.y0 || row.y > rectangle.y1
     {
@@ -170,11 +298,12 @@ final class ImportSession {
       }
     }
     if kept[row.vehicle] < 0 {
-      let name = seen.bytes(row.vehicle)
-      kept[row.vehicle] = Int32(name.withUnsafeBytes { writer.names.index(of: $0) })
+      kept[row.vehicle] = keptCount
+      keptCount += 1
     }
     placed.vehicle = Int(kept[row.vehicle])
-    writer.add(placed)
+    batch.append(placed)
+    if batch.count == ImportSession.batch { flush() }
     summary.vehicles += 1
     summary.sumX += row.x
     summary.sumY += row.y

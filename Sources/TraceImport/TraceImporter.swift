@@ -1,3 +1,4 @@
+import CScanner
 import Glibc
 import Support
 import Trace
@@ -22,23 +23,16 @@ public enum TraceImporter {
     }
     let writer = try TraceWriter(path: output)
     defer { writer.cancel() }
-    let session = ImportSession(options: options, writer: writer)
-    let parser = try FCDParser(name: reader.name, types: options.types, session: session)
-    let queue = reader.start()
-    defer { queue.close() }
-
-    var isWanted = true
-    while isWanted, let chunk = try next(from: queue, parser) {
-      isWanted = try chunk.bytes.withUnsafeBytes {
-        try parser.parse(UnsafeRawBufferPointer(rebasing: $0[0..<chunk.count]))
-      }
-      queue.giveBack(chunk)
-    }
-    if isWanted { try parser.finish() }
-    guard session.summary.timesteps > 0 else { throw nothingSelected(parser, reader.name) }
-    try session.finish()
-    session.summary.bytes = parser.bytesFed
-    return session.summary
+    silenceLibXML2()
+    let scanner = options.parser == .libxml2 ? nil : vl_scanner(nil)
+    let parser = try FCDParser(
+      name: reader.name, limits: options.limits, scanner: scanner,
+      session: ImportSession(options: options, writer: writer))
+    let pipeline = ImportPipeline(
+      BlockSource(reader), workers: options.threads, scanner: scanner,
+      takeIn: { try parser.parse($0) })
+    try pipeline.run()
+    return try parser.finishSession()
   }
 
   private static func isSameFile(_ input: String, _ output: String) -> Bool {
@@ -46,23 +40,5 @@ public enum TraceImporter {
     var b = stat()
     guard input != "-", stat(input, &a) == 0, stat(output, &b) == 0 else { return false }
     return a.st_dev == b.st_dev && a.st_ino == b.st_ino
-  }
-
-  /// The next chunk; an error of reading or inflating says how far the XML was understood.
-  private static func next(from queue: ChunkQueue, _ parser: FCDParser) throws -> Chunk? {
-    do {
-      return try queue.takeFilled()
-    } catch {
-      var error = error
-      error.problem += "; \(parser.progress)"
-      if let advice = parser.rescueAdvice { error.advice = advice }
-      throw error
-    }
-  }
-
-  private static func nothingSelected(_ parser: FCDParser, _ name: String) -> InputError {
-    InputError(
-      "has no timestep to import; \(parser.progress)", file: name,
-      advice: "Check --begin, --end and --step, or that SUMO ran longer than 0 s")
   }
 }

@@ -94,7 +94,7 @@ struct BenchStep: ParsableCommand {
   ) throws -> Report {
     var environment = original
     var agent = try algorithm.make(
-      environment, ParameterValues(schema: algorithm.parameters), 1, 0)
+      environment, ParameterValues(schema: algorithm.parameters), AgentContext(seed: 1))
     let clock = ContinuousClock()
     var times: [Double] = []
     var delays: [Double] = []
@@ -190,7 +190,8 @@ struct BenchStep: ParsableCommand {
     guard let smallSituation = small.situation,
       let exact = Registry.singleRSU.first(where: { $0.name == "exact" })
     else { return [] }
-    var agent = try exact.make(small, ParameterValues(schema: exact.parameters), 1, 0)
+    var agent = try exact.make(
+      small, ParameterValues(schema: exact.parameters), AgentContext(seed: 1))
     var smallObjective = SlotObjective(scenario: small.scenario)
     smallObjective.prepare(smallSituation)
     let fastExact = try time {

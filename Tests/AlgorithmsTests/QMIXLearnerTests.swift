@@ -30,7 +30,8 @@ import Testing
         schema: schema, setting: setting.filter { known.contains($0.key) })
       environment = try .synthetic(
         parameters: values, profiles: SingleRSUFixture.profiles(), seed: seed)
-      agent = try algorithm.make(environment, values, seed, episodes)
+      agent = try algorithm.make(
+        environment, values, AgentContext(seed: seed, episodes: episodes))
     }
 
     /// Runs an episode; its mean delay in seconds.

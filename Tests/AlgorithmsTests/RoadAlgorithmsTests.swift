@@ -35,7 +35,8 @@ private func agent(
 ) throws -> any Agent<RoadRSUEnvironment> {
   let algorithm = try #require(Registry.roadRSU.first { $0.name == name })
   return try algorithm.make(
-    environment, ParameterValues(schema: algorithm.parameters, setting: given), seed, 0)
+    environment, ParameterValues(schema: algorithm.parameters, setting: given),
+    AgentContext(seed: seed))
 }
 
 /// Runs one episode and returns its outcomes.

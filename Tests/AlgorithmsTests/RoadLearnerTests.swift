@@ -24,7 +24,8 @@ private func learner(
 ) throws -> any Agent<RoadRSUEnvironment> {
   let setting = (small[algorithm.name] ?? [:]).merging(given) { $1 }
   return try algorithm.make(
-    environment, ParameterValues(schema: algorithm.parameters, setting: setting), seed, 12)
+    environment, ParameterValues(schema: algorithm.parameters, setting: setting),
+    AgentContext(seed: seed, episodes: 12))
 }
 
 private func train(
@@ -158,7 +159,7 @@ private let cases: [(name: String, given: [String: ParameterValue])] =
     var agent = try RoadDisDQN(
       environment: environment,
       parameters: ParameterValues(schema: RoadDisDQN.parameters, setting: small["disdqn"] ?? [:]),
-      seed: 1, episodes: 12)
+      context: AgentContext(seed: 1, episodes: 12))
     var epsilons: [Double] = []
     for episode in 1...6 {
       try train(&environment, &agent, episodes: episode...episode)

@@ -155,7 +155,7 @@ private let settings: [[String: ParameterValue]] = [
       for rate in [0.05, 0.4] {
         var environment = try roadEnvironment(["releaseRate": .number(rate)], seed: seed)
         var agents = try Registry.roadRSU.map {
-          try $0.make(environment, ParameterValues(schema: $0.parameters), seed, 0)
+          try $0.make(environment, ParameterValues(schema: $0.parameters), AgentContext(seed: seed))
         }
         let optimum = RoadMyopicOptimum(model: environment.model)
         environment.beginEpisode(0, phase: .eval)

@@ -10,7 +10,8 @@ import Testing
   ) throws -> any Agent<SingleRSUEnvironment> {
     let algorithm = try #require(Registry.singleRSU.first { $0.name == name })
     return try algorithm.make(
-      environment, ParameterValues(schema: algorithm.parameters, setting: given), seed, 0)
+      environment, ParameterValues(schema: algorithm.parameters, setting: given),
+      AgentContext(seed: seed))
   }
 
   @Test func namesAreUnique() {

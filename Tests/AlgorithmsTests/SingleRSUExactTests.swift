@@ -10,7 +10,8 @@ import Testing
   ) throws -> SlotDecision {
     let algorithm = try #require(Registry.singleRSU.first { $0.name == name })
     var agent = try algorithm.make(
-      environment, ParameterValues(schema: algorithm.parameters, setting: given), seed, 0)
+      environment, ParameterValues(schema: algorithm.parameters, setting: given),
+      AgentContext(seed: seed))
     agent.beginEpisode(0, phase: .eval)
     return try agent.decide(situation, phase: .eval)
   }

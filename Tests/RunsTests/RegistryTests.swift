@@ -20,8 +20,7 @@ import Testing
   /// Small parameters and a trace that suits the model; learners take gradient steps in the second episode.
   static func plan(
     _ entry: Entry, in place: Workplace, seed: Int = 1, episodes: Int = 3,
-    releaseRate: Double = 0.5,
-    more: String = ""
+    evaluationEpisodes: Int = 2, releaseRate: Double = 0.5, more: String = ""
   ) throws -> Plan {
     let traces = Shipped.traces
     let (trace, small) =
@@ -40,7 +39,7 @@ import Testing
       model: \(entry.model)
       trace: \(traces)/\(trace).fcd.xml.gz
       parameters: {algorithm: \(entry.algorithm), \(small), seed: \(seed),
-        episodes: \(episodes), evaluationEpisodes: 2, checkpointEvery: 2\(more)}
+        episodes: \(episodes), evaluationEpisodes: \(evaluationEpisodes), checkpointEvery: 2\(more)}
       record: slots
 
       """
@@ -49,14 +48,14 @@ import Testing
 
   static func run(
     _ plan: Plan, _ place: Workplace, _ name: String, checkpoint: [UInt8]? = nil,
-    stopAfter: Int = .max
+    stopAfter: Int = .max, instructionSet: String? = nil
   ) throws -> (end: RunEnd, context: MemoryContext) {
     let context = MemoryContext(folder: place.path(name), checkpoint: checkpoint)
     context.stopAfter = stopAfter
     try Files.makeFolder(context.folder)
     let end = try executeRun(
       plan.runs[0], sources: RunSources(experimentFolder: place.results + "/test"),
-      context: context)
+      context: context, instructionSet: instructionSet)
     return (end, context)
   }
 

@@ -81,7 +81,7 @@ struct QMIXLearner {
   ///   - diffusion: Settings of the reverse diffusion; nil for plain q-networks.
   ///   - mixer: `monotonic` or `printed`.
   init(
-    environment: SingleRSUEnvironment, parameters: ParameterValues, seed: UInt64, episodes: Int,
+    environment: SingleRSUEnvironment, parameters: ParameterValues, context: AgentContext,
     diffusion: Diffusion?, mixer: String
   ) throws {
     let scenario = environment.scenario
@@ -101,7 +101,8 @@ struct QMIXLearner {
     settings.clipNorm = parameters.optionalNumber("gradientClip")
     settings.batch = parameters.integer("batchSize")
     if isShared { settings.networkOfAgent = scenario.typeOfClient }
-    kernels = try Kernels.selected()
+    kernels = context.kernels
+    let seed = context.seed
     var initialisation = RandomStream(seed: seed, .initialisation)
     core = try QMIXCore(settings, kernels: kernels, using: &initialisation)
     batch = JointBatch(settings)
@@ -111,7 +112,8 @@ struct QMIXLearner {
       maskSize: scenario.v2vRange != nil ? actions.reduce(0, +) : 0)
     exploration = ExplorationSchedule(
       start: parameters.number("epsilonStart"), end: parameters.number("epsilonEnd"),
-      steps: Int(parameters.number("epsilonDecayShare") * Double(episodes * scenario.slots)))
+      steps: Int(parameters.number("epsilonDecayShare") * Double(context.episodes * scenario.slots))
+    )
     warmupEpisodes = parameters.integer("warmupEpisodes")
     noise = NoiseStream(seed: RandomField(seed: seed, .diffusionNoise).bits(0))
     evaluationNoise = RandomField(seed: seed, .evaluationNoise)

@@ -88,8 +88,9 @@ struct RoadDisDQN: Agent {
   private var steps = 0
 
   init(
-    environment: RoadRSUEnvironment, parameters: ParameterValues, seed: UInt64, episodes: Int
+    environment: RoadRSUEnvironment, parameters: ParameterValues, context: AgentContext
   ) throws {
+    let seed = context.seed
     model = environment.model
     observation = environment.observation
     discount = parameters.number("discount")
@@ -99,14 +100,14 @@ struct RoadDisDQN: Agent {
     batchSize = parameters.integer("batchSize")
     warmUp = parameters.integer("warmupTasks")
     epsilons = (parameters.number("epsilonStart"), parameters.number("epsilonEnd"))
-    self.episodes = episodes
+    self.episodes = context.episodes
     mostCuts = (model.types.map(\.layers).max() ?? 0) + 1
     width = observation.requestCount + model.rsuCount * RoadObservation.linkCount
     let hidden = parameters.integers("hidden")
     var layout = ParameterLayout()
     network = MLP(
       &layout, "q", widths: [width] + hidden + [model.rsuCount * mostCuts], activation: .relu)
-    let kernels = try Kernels.selected()
+    let kernels = context.kernels
     var initialisation = RandomStream(seed: seed, .initialisation)
     var stores: [ParameterStore] = []
     for _ in 0..<model.rsuCount {
@@ -284,8 +285,5 @@ struct RoadDisDQN: Agent {
     name: "disdqn", version: 1,
     summary: "Distributed DQN: each RSU's own network picks an RSU in range and a cut.",
     isLearner: true, parameters: parameters
-  ) { environment, parameters, seed, episodes in
-    try RoadDisDQN(
-      environment: environment, parameters: parameters, seed: seed, episodes: episodes)
-  }
+  ) { try RoadDisDQN(environment: $0, parameters: $1, context: $2) }
 }

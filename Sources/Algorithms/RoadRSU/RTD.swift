@@ -100,7 +100,10 @@ struct RoadRTD: Agent {
   private var losses = 0.0
   private var steps = 0
 
-  init(environment: RoadRSUEnvironment, parameters: ParameterValues, seed: UInt64) throws {
+  init(
+    environment: RoadRSUEnvironment, parameters: ParameterValues, context: AgentContext
+  ) throws {
+    let seed = context.seed
     model = environment.model
     observation = environment.observation
     actions = Actions(rawValue: parameters.text("actions")) ?? .hybrid
@@ -128,7 +131,7 @@ struct RoadRTD: Agent {
     settings.choiceEntropy = parameters.number("cutEntropy")
     settings.continuousEntropy = parameters.number("frequencyEntropy")
     var initialisation = RandomStream(seed: seed, .initialisation)
-    sac = HybridSAC(settings, kernels: try Kernels.selected(), using: &initialisation)
+    sac = HybridSAC(settings, kernels: context.kernels, using: &initialisation)
     batch = HybridBatch(settings)
     buffer = TransitionBuffer(
       capacity: parameters.integer("replayCapacity"),
@@ -281,7 +284,5 @@ struct RoadRTD: Agent {
     name: "rtd", version: 1,
     summary: "RTD: diversion, then soft actor-critic for the cut and both frequencies.",
     isLearner: true, parameters: parameters
-  ) { environment, parameters, seed, _ in
-    try RoadRTD(environment: environment, parameters: parameters, seed: seed)
-  }
+  ) { try RoadRTD(environment: $0, parameters: $1, context: $2) }
 }

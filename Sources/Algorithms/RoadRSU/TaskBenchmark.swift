@@ -38,7 +38,7 @@ public struct TaskBenchmark: Sendable {
           slots: values.integer("slots"), slotLength: values.number("slotLength"), using: &stream)
       })
     let agent = try algorithm.make(
-      environment, ParameterValues(schema: algorithm.parameters), 1, 0)
+      environment, ParameterValues(schema: algorithm.parameters), AgentContext(seed: 1))
     return try measure(environment, agent)
   }
 

@@ -12,9 +12,7 @@ public struct MAD2RL: Agent {
   public static let algorithm = Algorithm<SingleRSUEnvironment>(
     name: "mad2rl", version: 2, summary: "Diffusion-based QMIX (P1).", isLearner: true,
     parameters: parameters, settle: settle
-  ) { environment, parameters, seed, episodes in
-    try MAD2RL(environment: environment, parameters: parameters, seed: seed, episodes: episodes)
-  }
+  ) { try MAD2RL(environment: $0, parameters: $1, context: $2) }
 
   // MARK: Configuration
 
@@ -93,11 +91,11 @@ public struct MAD2RL: Agent {
   private var learner: QMIXLearner
 
   public init(
-    environment: SingleRSUEnvironment, parameters: ParameterValues, seed: UInt64, episodes: Int
+    environment: SingleRSUEnvironment, parameters: ParameterValues, context: AgentContext
   ) throws {
     nodes = environment.scenario.nodes
     learner = try QMIXLearner(
-      environment: environment, parameters: parameters, seed: seed, episodes: episodes,
+      environment: environment, parameters: parameters, context: context,
       diffusion: MAD2RL.diffusion(parameters), mixer: parameters.text("mixer"))
   }
 

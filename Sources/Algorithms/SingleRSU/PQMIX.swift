@@ -11,9 +11,7 @@ public struct PQMIX: Agent {
   public static let algorithm = Algorithm<SingleRSUEnvironment>(
     name: "p-qmix", version: 2, summary: "QMIX with plain q-networks (P1).", isLearner: true,
     parameters: parameters, settle: QMIXLearner.settle
-  ) { environment, parameters, seed, episodes in
-    try PQMIX(environment: environment, parameters: parameters, seed: seed, episodes: episodes)
-  }
+  ) { try PQMIX(environment: $0, parameters: $1, context: $2) }
 
   // MARK: Configuration
 
@@ -25,11 +23,11 @@ public struct PQMIX: Agent {
   private var learner: QMIXLearner
 
   public init(
-    environment: SingleRSUEnvironment, parameters: ParameterValues, seed: UInt64, episodes: Int
+    environment: SingleRSUEnvironment, parameters: ParameterValues, context: AgentContext
   ) throws {
     nodes = environment.scenario.nodes
     learner = try QMIXLearner(
-      environment: environment, parameters: parameters, seed: seed, episodes: episodes,
+      environment: environment, parameters: parameters, context: context,
       diffusion: nil, mixer: parameters.text("mixer"))
   }
 
