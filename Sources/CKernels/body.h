@@ -324,34 +324,47 @@ static void clear_padding(long rows, long cols, float *x, long ldx) {
 #define KC (MANY_REGISTERS ? 512 : 256)
 
 #if BF16
-// Memory for the rounded operands of one product at a time; a thread keeps what its largest product needed.
-static operand *scratch(long count) {
-  static _Thread_local operand *memory;
-  static _Thread_local long capacity;
-  if (count > capacity) {
-    free(memory);
-    memory = aligned_alloc(64, (size_t)(count * 4 + 63) & ~63ul);
-    if (!memory) abort();
-    capacity = count;
+// Memory that grows to what was needed most; a thread keeps it.
+typedef struct {
+  operand *memory;
+  long capacity;
+} Store;
+
+static operand *room(Store *store, long count) {
+  if (count > store->capacity) {
+    free(store->memory);
+    store->memory = aligned_alloc(64, (size_t)(count * 4 + 63) & ~63ul);
+    if (!store->memory) abort();
+    store->capacity = count;
   }
-  return memory;
+  return store->memory;
 }
 
-INLINE __m512 load_first(const float *p, long count) {
-  return count >= 16 ? _mm512_loadu_ps(p) : _mm512_maskz_loadu_ps((__mmask16)((1u << (count > 0 ? count : 0)) - 1), p);
-}
+// Right operands of the present pass, by their place in memory: the weights that every denoising step multiplies by.
+typedef struct {
+  const float *b;
+  long inner, cols, ldb;
+  uint64_t pass;
+  Store store;
+} Paired;
+#define PAIRED_COUNT 32
+
+INLINE __m512i rounded(__m512 low, __m512 high) { return (__m512i)_mm512_cvtne2ps_pbh(high, low); }
 
 // y[r][k] = pair (x[r][2 k], x[r][2 k + 1]): pairs along the rows, for a plain left operand.
 static void pair_along(long rows, long cols, const float *x, long ldx, operand *y, long ldy) {
+  long whole = cols / 32 * 32, rest = cols - whole;
+  __mmask16 low = (__mmask16)(rest >= 16 ? 0xffff : (1u << rest) - 1);
+  __mmask16 high = (__mmask16)(rest > 16 ? (1u << (rest - 16)) - 1 : 0);
+  __mmask16 pairs = (__mmask16)((1u << INNER(rest)) - 1);
   FOR(r, rows) {
     const float *in = x + r * ldx;
     operand *out = y + r * ldy;
-    for (long k = 0; k < cols; k += 32, out += 16) {
-      __m512 low = load_first(in + k, cols - k), high = load_first(in + k + 16, cols - k - 16);
-      __m512i pairs = (__m512i)_mm512_cvtne2ps_pbh(high, low);
-      if (cols - k >= 32) _mm512_storeu_si512(out, pairs);
-      else _mm512_mask_storeu_epi32(out, (__mmask16)((1u << INNER(cols - k)) - 1), pairs);
-    }
+    for (long k = 0; k < whole; k += 32)
+      _mm512_storeu_si512(out + k / 2, rounded(_mm512_loadu_ps(in + k), _mm512_loadu_ps(in + k + 16)));
+    if (rest)
+      _mm512_mask_storeu_epi32(out + whole / 2, pairs,
+                               rounded(_mm512_maskz_loadu_ps(low, in + whole), _mm512_maskz_loadu_ps(high, in + whole + 16)));
   }
 }
 
@@ -361,14 +374,28 @@ static void pair_across(long rows, long cols, const float *x, long ldx, operand 
   static const uint16_t order[32] = {0, 16, 1, 17, 2,  18, 3,  19, 4,  20, 5,  21, 6,  22, 7,  23,
                                      8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31};
   __m512i interleaved = _mm512_loadu_si512(order);
+  long whole = cols / 16 * 16;
+  __mmask16 rest = (__mmask16)((1u << (cols - whole)) - 1);
   FOR(k, INNER(rows)) {
     const float *even = x + 2 * k * ldx, *odd = even + ldx;
-    int is_last = 2 * k + 1 == rows;
-    for (long j = 0; j < cols; j += 16) {
-      __m512 low = load_first(even + j, cols - j), high = is_last ? _mm512_setzero_ps() : load_first(odd + j, cols - j);
-      _mm512_storeu_si512(
-          y + k * ldy + j, _mm512_permutexvar_epi16(interleaved, (__m512i)_mm512_cvtne2ps_pbh(high, low)));
+    operand *out = y + k * ldy;
+    if (2 * k + 1 == rows) { // an odd number of rows ends with zeros
+      for (long j = 0; j < cols; j += 16)
+        _mm512_storeu_si512(
+            out + j, _mm512_permutexvar_epi16(
+                         interleaved, rounded(_mm512_maskz_loadu_ps(j < whole ? 0xffff : rest, even + j), _mm512_setzero_ps())));
+      return;
     }
+    for (long j = 0; j < whole; j += 16) {
+      __builtin_prefetch(even + j + 4 * ldx);
+      __builtin_prefetch(odd + j + 4 * ldx);
+      _mm512_storeu_si512(out + j, _mm512_permutexvar_epi16(
+                                       interleaved, rounded(_mm512_loadu_ps(even + j), _mm512_loadu_ps(odd + j))));
+    }
+    if (rest)
+      _mm512_storeu_si512(
+          out + whole, _mm512_permutexvar_epi16(interleaved, rounded(_mm512_maskz_loadu_ps(rest, even + whole),
+                                                                     _mm512_maskz_loadu_ps(rest, odd + whole))));
   }
 }
 
@@ -378,14 +405,30 @@ typedef struct {
   long lda, ldb, inner;
 } Operands;
 
+static const operand *right_operand(const VLProduct *p, long ldb) {
+  static _Thread_local Paired kept[PAIRED_COUNT];
+  static _Thread_local Store single;
+  Paired *place = &kept[((uintptr_t)p->b >> 6) * 0x9e3779b97f4a7c15ull >> 59];
+  if (p->pass == 0) {
+    operand *b = room(&single, INNER(p->inner) * ldb);
+    pair_across(p->inner, p->cols, p->b, p->ldb, b, ldb);
+    return b;
+  }
+  if (place->pass != p->pass || place->b != p->b || place->inner != p->inner || place->cols != p->cols ||
+      place->ldb != p->ldb) {
+    pair_across(p->inner, p->cols, p->b, p->ldb, room(&place->store, INNER(p->inner) * ldb), ldb);
+    *place = (Paired){p->b, p->inner, p->cols, p->ldb, p->pass, place->store};
+  }
+  return place->store.memory;
+}
+
 static Operands operands(const VLProduct *p, int is_transposed) {
+  static _Thread_local Store left;
   long inner = INNER(p->inner), lda = is_transposed ? padded(p->rows) : padded(inner), ldb = padded(p->cols);
-  long size = (is_transposed ? inner : p->rows) * lda;
-  operand *a = scratch(size + inner * ldb), *b = a + size;
+  operand *a = room(&left, (is_transposed ? inner : p->rows) * lda);
   if (is_transposed) pair_across(p->inner, p->rows, p->a, p->lda, a, lda);
   else pair_along(p->rows, p->inner, p->a, p->lda, a, lda);
-  pair_across(p->inner, p->cols, p->b, p->ldb, b, ldb);
-  return (Operands){a, b, lda, ldb, inner};
+  return (Operands){a, right_operand(p, ldb), lda, ldb, inner};
 }
 #else
 typedef VLProduct Operands;

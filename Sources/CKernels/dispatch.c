@@ -23,3 +23,8 @@ const VLKernels *vl_kernels(const char *name) {
 #endif
   return same(name, "base") ? &vl_kernels_base : 0;
 }
+
+uint64_t vl_new_pass(void) {
+  static _Thread_local uint64_t last;
+  return ++last;
+}

@@ -125,6 +125,13 @@ public struct Matrix {
   }
 }
 
+/// A stretch of one thread's work during which the right operands of its products, the weights, do not change.
+struct KernelPass {
+  let number: UInt64
+
+  init() { number = vl_new_pass() }
+}
+
 /// What is applied to each number after a matrix product.
 public enum Activation: Int32, Sendable {
   case linear = 0
@@ -181,12 +188,15 @@ public struct Kernels: @unchecked Sendable {
   /// c = f(a b + bias + add); with `derivative`, f' is written there.
   ///
   /// Shapes: a [rows, inner], b [inner, columns], bias [1, columns], add, c and derivative [rows, columns].
-  /// - Parameter ahead: What will be read next and has not been for long; it is brought nearer meanwhile.
+  /// - Parameters:
+  ///   - ahead: What will be read next and has not been for long; it is brought nearer meanwhile.
+  ///   - pass: The pass during which b does not change.
   func multiply(
     _ a: Matrix, _ b: Matrix, into c: Matrix, bias: Matrix? = nil, add: Matrix? = nil,
-    activation: Activation = .linear, derivative: Matrix? = nil, ahead: Matrix? = nil
+    activation: Activation = .linear, derivative: Matrix? = nil, ahead: Matrix? = nil,
+    pass: KernelPass? = nil
   ) {
-    var product = shape(a, b, c, ahead: ahead)
+    var product = shape(a, b, c, ahead: ahead, pass: pass)
     precondition(a.rows == c.rows && a.columns == b.rows)
     product.rows = a.rows
     product.inner = a.columns
@@ -211,11 +221,12 @@ public struct Kernels: @unchecked Sendable {
 
   /// c = (a b) * factor elementwise: the gradient before an activation, `factor` its derivative.
   func multiply(
-    _ a: Matrix, _ b: Matrix, into c: Matrix, factor: Matrix, ahead: Matrix? = nil
+    _ a: Matrix, _ b: Matrix, into c: Matrix, factor: Matrix, ahead: Matrix? = nil,
+    pass: KernelPass? = nil
   ) {
     precondition(a.rows == c.rows && a.columns == b.rows)
     precondition(factor.rows == c.rows && factor.columns == c.columns)
-    var product = shape(a, b, c, ahead: ahead)
+    var product = shape(a, b, c, ahead: ahead, pass: pass)
     product.rows = a.rows
     product.inner = a.columns
     product.activation = Int32(VL_MULTIPLY)
@@ -235,7 +246,7 @@ public struct Kernels: @unchecked Sendable {
   }
 
   private func shape(
-    _ a: Matrix, _ b: Matrix, _ c: Matrix, ahead: Matrix? = nil
+    _ a: Matrix, _ b: Matrix, _ c: Matrix, ahead: Matrix? = nil, pass: KernelPass? = nil
   ) -> VLProduct {
     precondition(b.columns == c.columns && c.ownsPadding)
     var product = VLProduct()
@@ -250,6 +261,7 @@ public struct Kernels: @unchecked Sendable {
       product.ahead = UnsafePointer(ahead.pointer)
       product.ahead_count = ahead.paddedCount
     }
+    product.pass = pass?.number ?? 0
     return product
   }
 
