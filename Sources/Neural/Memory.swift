@@ -141,6 +141,15 @@ public enum Activation: Int32, Sendable {
   case elu = 4
 }
 
+/// How the operands of matrix products are rounded.
+public enum Precision: String, Sendable, CaseIterable {
+  /// Single precision throughout.
+  case fp32
+  /// Operands of products rounded to bfloat16, sums in single precision. Parameters, Adam and everything elementwise stay
+  /// in single precision.
+  case bf16
+}
+
 /// The training kernels of one instruction set.
 ///
 /// Results depend on the numbers and on the instruction set alone, so a run's record names the set.
@@ -149,7 +158,7 @@ public struct Kernels: @unchecked Sendable {
   let table: UnsafePointer<VLKernels>
 
   /// Instruction sets of this program, the best first; a machine may lack some.
-  public static let names = ["avx512", "avx512bf16", "avx2", "base"]
+  public static let names = ["avx512", "avx2", "base"]
 
   /// The environment variable that overrides the choice.
   public static let environmentKey = "VECLAB_ISA"
@@ -182,7 +191,22 @@ public struct Kernels: @unchecked Sendable {
     return try named(String(cString: value))
   }
 
-  /// `avx512`, `avx2` or `base`.
+  /// These kernels, or those that multiply at another precision.
+  ///
+  /// - Throws: `InputError` for `bf16` where the processor or the instruction set has no products of bfloat16: they
+  ///   are not imitated, since that would be slower than single precision.
+  public func with(_ precision: Precision) throws -> Kernels {
+    if precision == .fp32 { return self }
+    guard name == Kernels.names[0], let table = vl_kernels("avx512bf16") else {
+      throw InputError(
+        "needs a processor with AVX512-BF16 (AMD Zen 4, Intel Cooper Lake or Sapphire Rapids, and later)"
+          + " and the instruction set avx512, here it is \(name)",
+        key: "precision", value: precision.rawValue, advice: "Use fp32")
+    }
+    return Kernels(table: table)
+  }
+
+  /// `avx512`, `avx2` or `base`; `avx512bf16` with products of bfloat16.
   public var name: String { String(cString: table.pointee.name) }
 
   /// c = f(a b + bias + add); with `derivative`, f' is written there.
