@@ -121,6 +121,7 @@ extension Plan {
     self.init(
       experiment: experiment.name, profile: experiment.profile, dimensions: experiment.dimensions,
       runs: runs, points: planned, record: record, limits: experiment.limits)
+    warnings = inputs.warnings
   }
 
   private static func select(
@@ -199,7 +200,8 @@ extension Plan {
 private struct PlanInputs {
   let experiment: Experiment
   let folder: String
-  var traces: [String: (path: String, digest: String)] = [:]
+  private var traces: [String: ImportedTrace] = [:]
+  private(set) var warnings: [String] = []
   var tables: [String: (path: String, digest: String)] = [:]
   var agents: [String: [String: String]] = [:]
 
@@ -226,14 +228,16 @@ private struct PlanInputs {
       advice: "Paths are relative to the folder of \(experiment.file)")
   }
 
-  mutating func trace(_ name: String?) throws -> (path: String, digest: String) {
+  mutating func trace(_ name: String?) throws -> ImportedTrace {
     // Without a dimension `trace` there is exactly one.
     let source = experiment.traces.first { $0.name == name } ?? experiment.traces[0]
     if let known = traces[source.path] { return known }
     try PlanInputs.checkExists(source, experiment)
     do {
-      let found = try importedTrace(source.path, experimentFolder: folder)
+      let found = try importedTrace(
+        source.path, experimentFolder: folder, reading: source.reading)
       traces[source.path] = found
+      warnings += found.warnings.map { "\(source.path): \($0)" }
       return found
     } catch let error as InputError {
       throw source.location.wrapping(error, "cannot be imported", value: source.path)
