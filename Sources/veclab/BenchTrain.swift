@@ -17,7 +17,7 @@ struct BenchTrain: ParsableCommand {
   @Option(help: "Train steps to measure.") var steps = 60
   @Option(help: "Instruction set: avx512, avx2 or base; default: VECLAB_ISA, else the best.")
   var isa: String?
-  @Option(help: "fp32, or bf16: products of bfloat16.", transform: precision) var precision =
+  @Option(help: "fp32, or bf16: products of bfloat16.", transform: namedPrecision) var precision =
     Precision.fp32
   @Flag(help: "Print one JSON object.") var json = false
 
@@ -107,7 +107,7 @@ struct BenchKernels: ParsableCommand {
   throw ValidationError("'\(name)' has no train step to measure; use mad2rl or p-qmix.")
 }
 
-@Sendable private func precision(_ name: String) throws -> Precision {
+@Sendable private func namedPrecision(_ name: String) throws -> Precision {
   if let precision = Precision(rawValue: name) { return precision }
   throw ValidationError("'\(name)' is no precision; use fp32 or bf16.")
 }
