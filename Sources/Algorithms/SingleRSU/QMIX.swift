@@ -92,13 +92,15 @@ struct QMIX: Agent {
 
   static let mad2rl = Algorithm<SingleRSUEnvironment>(
     name: "mad2rl", version: 2, summary: "Diffusion-based QMIX (P1).", isLearner: true,
-    settings: MAD2RLSettings.self, settle: { try $0.settle($1, given: $2) }
-  ) { try QMIX(environment: $0, settings: $1.qmix, diffusion: $1.diffusion, context: $2) }
+    settings: MAD2RLSettings.self, settle: { try $0.settle($1, given: $2) },
+    make: {
+      try QMIX(environment: $0, settings: $1.qmix, diffusion: $1.diffusion, context: $2)
+    })
 
   static let pQMIX = Algorithm<SingleRSUEnvironment>(
     name: "p-qmix", version: 2, summary: "QMIX with plain q-networks (P1).", isLearner: true,
-    settings: PQMIXSettings.self, settle: { try $0.check($1, given: $2) }
-  ) { try QMIX(environment: $0, settings: $1, diffusion: nil, context: $2) }
+    settings: PQMIXSettings.self, settle: { try $0.check($1, given: $2) },
+    make: { try QMIX(environment: $0, settings: $1, diffusion: nil, context: $2) })
 
   // MARK: Networks
 
