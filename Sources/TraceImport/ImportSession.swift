@@ -104,8 +104,8 @@ struct ImportSession {
   /// Ends the step.
   ///
   /// - Returns: False if nothing after it is wanted.
-  mutating func endStep() -> Bool {
-    if !batch.isEmpty { flush() }
+  mutating func endStep() throws -> Bool {
+    if !batch.isEmpty { try flush() }
     isInStep = false
     lastCompleteTime = time
     if isSelected && stepVehicles == 0 { summary.emptyTimesteps += 1 }
@@ -219,8 +219,8 @@ struct ImportSession {
     }
   }
 
-  private mutating func flush() {
-    writer.add(batch)
+  private mutating func flush() throws {
+    try writer.add(contentsOf: batch)
     batch.removeAll(keepingCapacity: true)
   }
 
@@ -229,7 +229,7 @@ struct ImportSession {
     if case .unknown = plane {
       try resolve(options.coordinates == .geo ? .geographic : detection.finalVerdict)
     }
-    if !batch.isEmpty { flush() }
+    if !batch.isEmpty { try flush() }
     summary.ids = Int(keptCount)
     writer.names = seen.selected(kept, count: Int(keptCount))
     seen = VehicleNames()
@@ -255,7 +255,7 @@ struct ImportSession {
     for (index, waiting) in waitingSteps.enumerated() {
       if index > 0 { try writer.beginStep(time: waiting.time) }
       for row in waitingRows[next..<next + waiting.rows] { try keep(row) }
-      if !batch.isEmpty { flush() }
+      if !batch.isEmpty { try flush() }
       next += waiting.rows
     }
     waitingSteps = []
@@ -303,7 +303,7 @@ struct ImportSession {
     }
     placed.vehicle = Int(kept[row.vehicle])
     batch.append(placed)
-    if batch.count == ImportSession.batch { flush() }
+    if batch.count == ImportSession.batch { try flush() }
     summary.vehicles += 1
     summary.sumX += row.x
     summary.sumY += row.y
