@@ -45,7 +45,7 @@ let package = Package(
     .target(
       name: "ExternalAgents",
       dependencies: [
-        "Plan", "Simulation", "Support", "CProcess",
+        "Plan", "Algorithms", "Simulation", "Support", "CProcess",
         .product(name: "Subprocess", package: "swift-subprocess"),
         .product(name: "SystemPackage", package: "swift-system"),
       ]),
@@ -53,6 +53,7 @@ let package = Package(
       name: "Runs",
       dependencies: [
         "ExternalAgents", "Plan", "Algorithms", "Neural", "Simulation", "Trace", "Support",
+        "CProcess",
         .product(name: "Logging", package: "swift-log"),
       ]),
     .target(name: "Figures", dependencies: ["Plan", "Simulation", "Support"]),

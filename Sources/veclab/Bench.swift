@@ -7,7 +7,7 @@ struct Bench: ParsableCommand {
     abstract: "Measure the speed of the training, simulation and import code.",
     subcommands: [
       BenchTrain.self, BenchKernels.self, BenchStep.self, BenchTasks.self, BenchSAC.self,
-      BenchImport.self,
+      BenchAgent.self, BenchImport.self,
     ])
 }
 

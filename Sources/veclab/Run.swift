@@ -33,6 +33,13 @@ struct Run: AsyncParsableCommand {
   @Option(help: "Try runs again that have failed: 'failed'.")
   var retry: Retry?
 
+  @Flag(
+    help: """
+      Run nothing, train nothing: evaluate published runs again that are older than a column of this program, and \
+      add it to their tables.
+      """)
+  var evaluateAgain = false
+
   @Flag(help: "Print what would be run, and run nothing.")
   var dryRun = false
 
@@ -46,7 +53,15 @@ struct Run: AsyncParsableCommand {
     let ledger = RunLedger(folder: "\(options.results)/\(experiment.name)")
     let (path, entries) = try SweepIndex.register(plan, ledger: ledger)
     let ids = entries.map(\.run)
+    try ledger.restoreReplaced(ids)
     for sentence in try ledger.setAsideDamaged(ids) { complain(sentence) }
+    if evaluateAgain {
+      try await EvaluationsAgain(
+        runs: plan.runs, ledger: ledger, experimentFolder: ledger.folder, workers: workers,
+        isDryRun: dryRun
+      ).carryOut()
+      return
+    }
     if retry != nil && !dryRun {
       let forgiven = try ledger.forgiveFailures(ids)
       complain("trying \(forgiven.count) failed runs again")
@@ -70,7 +85,9 @@ struct Run: AsyncParsableCommand {
     let start = ContinuousClock.now
     let (end, status) = try await pool.run { display.show($0) }
     display.finish()
-    try report(end, status, seconds: Double((ContinuousClock.now - start).components.seconds))
+    try report(
+      end, status, warnings: plan.warnings,
+      seconds: Double((ContinuousClock.now - start).components.seconds))
   }
 
   private func printStates(_ entries: [SweepEntry], _ ledger: RunLedger) throws {
@@ -86,7 +103,9 @@ struct Run: AsyncParsableCommand {
     }
   }
 
-  private func report(_ end: WorkerPool.End, _ status: SweepStatus, seconds: Double) throws {
+  private func report(
+    _ end: WorkerPool.End, _ status: SweepStatus, warnings: [String], seconds: Double
+  ) throws {
     let isWhole = end == .settled && status.failed.isEmpty
     if json {
       var members = status.json.objectValue ?? [:]
@@ -98,6 +117,7 @@ struct Run: AsyncParsableCommand {
         }
       members["end"] = .text(word)
       members["seconds"] = .number(seconds)
+      members["warnings"] = .list(warnings.map { .text($0) })
       if case .broken(let problem) = end { members["problem"] = .text(problem) }
       print(JSONValue.object(members).readable, terminator: "")
     } else {

@@ -1,6 +1,13 @@
 internal import Simulation
 internal import Support
 
+struct ExactSettings: Settings {
+  @Setting(
+    source: "ours",
+    "Whether two best-response descents give the first bound; without them it is only slower.")
+  var warmStart = true
+}
+
 /// The minimiser of P of the slot, over all cuts and nodes.
 ///
 /// Given all nodes, the cuts of clients at a service vehicle separate: with n users there, each one's cost is
@@ -15,18 +22,14 @@ struct Exact: Agent {
 
   static let algorithm = Algorithm<SingleRSUEnvironment>(
     name: "exact", version: 1, summary: "The minimiser of P of the slot over all decisions.",
-    parameters: [
-      Parameter(
-        "warmStart", .flag, default: .flag(true), source: "ours",
-        "Whether two best-response descents give the first bound; without them it is only slower.")
-    ]
-  ) { environment, parameters, _, _ in
+    settings: ExactSettings.self
+  ) { environment, settings, _ in
     guard environment.scenario.clients <= mostClients else {
       throw InputError(
         "the exact algorithm takes at most \(mostClients) clients", key: "clients",
         value: "\(environment.scenario.clients)", advice: "coordinate-descent scales to any number")
     }
-    return Exact(scenario: environment.scenario, warmStart: parameters.flag("warmStart"))
+    return Exact(scenario: environment.scenario, warmStart: settings.warmStart)
   }
 
   private var objective: SlotObjective
