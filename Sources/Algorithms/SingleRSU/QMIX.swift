@@ -112,7 +112,7 @@ struct QMIX: Agent {
   private let isShared: Bool
   private let typeNames: [String]
   private let typeOfClient: [Int]
-  private var buffer: JointReplayBuffer
+  private(set) var buffer: JointReplayBuffer
   private let exploration: ExplorationSchedule
   private let warmupEpisodes: Int
   private var rewardScale = RewardScale()
@@ -169,11 +169,14 @@ struct QMIX: Agent {
       epsilon: exploration.epsilon(step: step), losses: losses.sum, steps: losses.count)
   }
 
+  /// What rewards are divided by before they are learnt from.
+  var rewardDivisor: Double { rewardScale.divisor }
+
   /// What the losses are measured in, and what of networks and optimiser no parameter says.
   var constants: [String: JSONValue] {
     let settings = core.settings
     return [
-      "rewardDivisor": .number(rewardScale.divisor),
+      "rewardDivisor": .number(rewardDivisor),
       "trainedParameters": .integer(core.store.layout.parameterCount),
       "mixerEmbedding": .integer(settings.mixerEmbedding),
       "hypernetworkHidden": .list(settings.hyperHidden.map { .integer($0) }),
