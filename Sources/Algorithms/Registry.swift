@@ -11,8 +11,13 @@ public enum Registry {
     Genetic.algorithm,
     CoordinateDescent.algorithm,
     Exact.algorithm,
+    FixedSchedule.algorithm,
+    BeliefPlanner.algorithm,
     PQMIX.algorithm,
     MAD2RL.algorithm,
+    Imitation.algorithm,
+    ImitationDiffusion.algorithm,
+    Counterfactual.algorithm,
   ]
 
   public static let roadRSU: [Algorithm<RoadRSUEnvironment>] = [

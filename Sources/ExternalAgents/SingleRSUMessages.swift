@@ -43,6 +43,9 @@ extension SingleRSUEnvironment: ExternalModel {
         }
       }
     }
+    if scenario.taskProbability < 1 {
+      writer.member("has_task", situation.tasks.lazy.map { $0 ? 1 : 0 })
+    }
     if scenario.v2vRange != nil {
       writer.table("reach", scenario) { situation.allows(client: $0, node: $1) ? 1 : 0 }
     }
@@ -69,6 +72,9 @@ extension SingleRSUEnvironment: ExternalModel {
   }
 
   public static func write(measures outcome: SlotOutcome, to writer: inout MessageWriter) {
+    if outcome.situation.scenario.taskProbability < 1 {
+      writer.member("task_clients", outcome.tasks.lazy.map { $0.client })
+    }
     writer.member("delay_s", outcome.tasks.lazy.map(\.delay))
     writer.member("local_delay_s", outcome.tasks.lazy.map(\.localDelay))
     writer.member("transmit_delay_s", outcome.tasks.lazy.map(\.transmitDelay))
@@ -91,7 +97,9 @@ extension SingleRSUEnvironment: ExternalModel {
       "actions", below: (0..<scenario.clients).map { scenario.actions(ofClient: $0) })
     let decision = SlotDecision(actions: actions, nodes: scenario.nodes)
     for client in 0..<scenario.clients
-    where !situation.allows(client: client, node: decision.nodes[client]) {
+    where situation.tasks[client]
+      && !situation.allows(client: client, node: decision.nodes[client])
+    {
       throw AgentAnswerError(
         "has actions[\(client)] \(actions[client]) in 'act': node \(decision.nodes[client]) is out of the "
           + "client's reach in slot \(situation.slot)")
