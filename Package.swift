@@ -53,6 +53,7 @@ let package = Package(
       name: "Runs",
       dependencies: [
         "ExternalAgents", "Plan", "Algorithms", "Neural", "Simulation", "Trace", "Support",
+        "CProcess",
         .product(name: "Logging", package: "swift-log"),
       ]),
     .target(name: "Figures", dependencies: ["Plan", "Simulation", "Support"]),

@@ -59,6 +59,29 @@ public struct Algorithm<Model: Environment>: Sendable {
     self.make = make
   }
 
+  /// An algorithm with parameters of its own: the fields of `Own`.
+  ///
+  /// - Parameter settle: a rule as `ParameterRule`, on the algorithm's own settings; all values are passed for reading
+  ///   those of the model and of the run.
+  public init<Own: Settings>(
+    name: String, version: Int, summary: String, isLearner: Bool = false, settings: Own.Type,
+    settle:
+      @escaping @Sendable (
+        _ settings: inout Own, _ all: ParameterValues, _ given: Set<String>
+      ) throws -> Void = { _, _, _ in },
+    make: @escaping @Sendable (Model, Own, AgentContext) throws -> any Agent<Model>
+  ) {
+    self.init(
+      name: name, version: version, summary: summary, isLearner: isLearner,
+      parameters: Own.parameters,
+      settle: { values, given in
+        var settings = Own(values)
+        try settle(&settings, values, given)
+        values.set(settings)
+      },
+      make: { environment, values, context in try make(environment, Own(values), context) })
+  }
+
   /// An algorithm without networks: of the context it needs the seed and the number of training episodes.
   public init(
     name: String, version: Int, summary: String, isLearner: Bool = false,

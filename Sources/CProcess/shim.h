@@ -1,12 +1,14 @@
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/types.h>
 #include <unistd.h>
 
-// prctl takes variable arguments, which Swift cannot call.
+// prctl and syscall take variable arguments, which Swift cannot call.
 
 /// Asks the kernel to send this process a signal when the thread that started it ends; 0 on success.
 static inline int process_signal_on_parent_death(int signal) {
@@ -36,4 +38,10 @@ static inline pid_t process_start_dying_with_parent(char *const arguments[]) {
   execvp(arguments[0], arguments);
   dprintf(STDERR_FILENO, "%s: %s\n", arguments[0], strerror(errno));
   _exit(127);
+}
+
+/// Gives two paths of one file system each other's contents at once; 0 on success, else -1 with errno.
+static inline int paths_exchange(const char *one, const char *other) {
+  const unsigned exchange = 2;  // RENAME_EXCHANGE of <linux/fs.h>
+  return (int)syscall(SYS_renameat2, AT_FDCWD, one, AT_FDCWD, other, exchange);
 }

@@ -167,6 +167,16 @@ struct FigureData {
   func pooledOver(_ cell: Cell) -> String { (pooled[cell] ?? []).joined(separator: " ") }
 }
 
+extension FigureSpecification {
+  /// Columns of its source that it reads.
+  var columns: [String] {
+    var columns = y + columnFilter.keys.sorted()
+    if phase != nil { columns.append("phase") }
+    for case .column(let name) in series + [x] { columns.append(name) }
+    return columns
+  }
+}
+
 extension PointView {
   /// A point of a plan: what its run knows stands in the run's document.
   init(point: PlanPoint, plan: Plan, model: AnyModel) {

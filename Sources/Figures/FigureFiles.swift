@@ -42,6 +42,14 @@ public struct FigureFiles {
     public internal(set) var empty: [InputError] = []
     /// Runs without a whole result, which the files leave out.
     public internal(set) var missing: [MissingRun] = []
+    /// Runs that some figure leaves out because they are older than a column that it shows.
+    public internal(set) var lacking: [LackingRun] = []
+  }
+
+  /// A run that was published before the program wrote all columns of a figure.
+  public struct LackingRun: Sendable, Equatable {
+    public let label: String
+    public let columns: [String]
   }
 
   /// A run whose result is not there, or not whole.
@@ -59,10 +67,21 @@ public struct FigureFiles {
     var outcome = Outcome()
     let published = try publishedRuns(allowPartial: allowPartial, missing: &outcome.missing)
     for figure in experiment.figures {
+      var lacking: [LackingRun] = []
       let data = try FigureData(figure, plan: plan, model: experiment.model) { run in
         guard let id = published[run] else { return nil }
-        return try RunMeasures(
-          CSVTable(path: "\(store.resultFolder(id))/\(figure.source.file)"), figure: figure)
+        let path = "\(store.resultFolder(id))/\(figure.source.file)"
+        let table =
+          figure.source.isWrittenByEveryRun && !Files.exists(path)
+          ? try CSVTable(text: "episode", file: path) : try CSVTable(path: path)
+        let columns = figure.columns.filter { !table.columns.contains($0) }
+        if columns.isEmpty { return try RunMeasures(table, figure: figure) }
+        lacking.append(LackingRun(label: plan.runs[run].label, columns: columns))
+        return nil
+      }
+      if let first = lacking.first {
+        if !allowPartial { throw lackError(figure, first, count: lacking.count) }
+        outcome.lacking += lacking
       }
       let main = table(figure, data)
       if let problem = FigureFiles.emptiness(figure, data, main) {
@@ -84,6 +103,18 @@ public struct FigureFiles {
       }
     }
     return outcome
+  }
+
+  private func lackError(
+    _ figure: FigureSpecification, _ first: LackingRun, count: Int
+  ) -> InputError {
+    figure.location.error(
+      "\(count) of the runs of figure '\(figure.id)' lack '\(first.columns.joined(separator: "', '"))' in "
+        + "\(figure.source.file), which is younger than they are (\(first.label)"
+        + (count > 1 ? "; …)" : ")"),
+      advice:
+        "'veclab run \(experiment.file) --evaluate-again' adds it without training, --allow-partial leaves "
+        + "them out")
   }
 
   /// The error of a figure of which a metric has no row: a file without it would look whole.

@@ -139,8 +139,13 @@ public struct ResultTable: Sendable, Equatable {
   /// Whether it is written only when the experiment records.
   public let isRecorded: Bool
 
+  package static let episodes = "episodes.csv"
+  package var isWrittenByEveryRun: Bool { !isRecorded && file != ResultTable.evaluations }
+
   /// The table that only learners with `evaluationEvery` write.
-  static let evaluations = "evaluations.csv"
+  package static let evaluations = "evaluations.csv"
+  /// Wall-clock figures: the only table that differs from run to run.
+  package static let timing = "timing.csv"
 
   package static func episodeColumns(_ measures: [String]) -> [String] {
     ["episode", "phase", "window_start_s"] + measures + ["epsilon", "loss"]
@@ -162,13 +167,14 @@ public struct ResultTable: Sendable, Equatable {
     let measures = Model.Metrics.columns
     var tables = [
       ResultTable(
-        file: "episodes.csv", columns: ResultTable.episodeColumns(measures), textColumns: ["phase"],
+        file: ResultTable.episodes, columns: ResultTable.episodeColumns(measures),
+        textColumns: ["phase"],
         isRecorded: false),
       ResultTable(
         file: ResultTable.evaluations, columns: ResultTable.evaluationColumns(measures),
         textColumns: ["phase"], isRecorded: false),
       ResultTable(
-        file: "timing.csv", columns: ResultTable.timingColumns, textColumns: ["phase"],
+        file: ResultTable.timing, columns: ResultTable.timingColumns, textColumns: ["phase"],
         isRecorded: false),
     ]
     tables += Model.Metrics.tables.map {

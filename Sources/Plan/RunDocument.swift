@@ -35,6 +35,8 @@ package struct RunDocument {
     self.json = json
     parameters = try ParameterValues(
       schema: schema, setting: given.mapValues(ParameterValue.init))
+    settings = RunSettings(parameters)
+    training = algorithm.isLearner ? TrainingRunSettings(parameters) : nil
     traceDigest = trace
     isLearner = algorithm.isLearner
     isRecording = json["record"]?.listValue?.isEmpty == false
@@ -47,8 +49,12 @@ package struct RunDocument {
     return .object(members)
   }
 
-  package var seed: UInt64 { UInt64(parameters.integer("seed")) }
-  package var trainingEpisodes: Int { isLearner ? parameters.integer("episodes") : 0 }
-  package var evaluationEpisodes: Int { parameters.integer("evaluationEpisodes") }
-  package var evaluationEvery: Int { isLearner ? parameters.integer("evaluationEvery") : 0 }
+  private let settings: RunSettings
+  /// nil for algorithms that do not learn.
+  private let training: TrainingRunSettings?
+
+  package var seed: UInt64 { UInt64(settings.seed) }
+  package var trainingEpisodes: Int { training?.episodes ?? 0 }
+  package var evaluationEpisodes: Int { settings.evaluationEpisodes }
+  package var evaluationEvery: Int { training?.evaluationEvery ?? 0 }
 }

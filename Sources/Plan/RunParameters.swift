@@ -1,28 +1,13 @@
+internal import Algorithms
 public import Support
 
 /// Parameters that every run has, whatever its model and algorithm.
 public enum RunParameters {
   /// Known to every algorithm.
-  public static let all: [Parameter] = [
-    Parameter(
-      "seed", .integer(0...Int.max), default: .integer(1), source: "ours",
-      "Seed of everything random in the run: scenario, search, initialisation, exploration."),
-    Parameter(
-      "evaluationEpisodes", .integer(1...1_000_000), default: .integer(20), source: "ours",
-      "Number of episodes of an evaluation, on windows of the last part of the trace."),
-  ]
+  public static let all = RunSettings.parameters
 
   /// Known to learners only.
-  public static let learners: [Parameter] = [
-    Parameter(
-      "episodes", .integer(1...10_000_000), default: .integer(1000),
-      source: "P1 section 8.1; ours for P2",
-      "Number of training episodes."),
-    Parameter(
-      "evaluationEvery", .integer(0...10_000_000), default: .integer(0), unit: "episodes",
-      source: "ours",
-      "Training episodes between two evaluations of the policy so far; 0: only at the end."),
-  ]
+  public static let learners = TrainingRunSettings.parameters
 
   /// Decides how often a run saves its state, not what it computes: no part of a run's identity.
   public static let checkpointEvery = Parameter(

@@ -192,14 +192,8 @@ extension RunSession {
     func write(_ bytes: [UInt8], _ name: String) throws {
       try Files.write(bytes, to: "\(folder)/\(name)")
     }
-    try write(record.episodes.bytes, "episodes.csv")
-    try write(record.timing.bytes, "timing.csv")
-    for (table, rows) in zip(Model.Metrics.tables, record.tables) {
-      try write(rows.bytes, table.file)
-    }
-    if document.isRecording {
-      for (log, table) in zip(Model.logs, record.logs) { try write(table.bytes, log.file) }
-    }
+    for (file, rows) in tables where file != ResultTable.evaluations { try write(rows.bytes, file) }
+    try write(record.timing.bytes, ResultTable.timing)
     let description = JSONValue.object([
       "id": .text(id), "policy": policy.json, "run": document.complete,
       "constants": environment.constants,

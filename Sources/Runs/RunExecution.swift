@@ -60,24 +60,7 @@ struct RunExecution {
         patience: run.patience ?? .standard, shouldStop: { context.shouldStop }))
     let document = try RunDocument(
       run.specification.document, model: Model.self, algorithm: algorithm)
-    let parameters = document.parameters
-    let trace = try sources.trace(run.tracePath)
-    if trace.digest != document.traceDigest {
-      throw InputError(
-        "is not the trace that the run was planned with", file: trace.path,
-        advice: "Plan the experiment anew: its runs get other identities")
-    }
-    var profiles: [String: DNNProfile] = [:]
-    for name in Model.profileNames(parameters) {
-      guard let path = run.profilePaths[name] else {
-        throw RunDocument.damaged("it has no DNN table '\(name)'")
-      }
-      profiles[name] = try sources.profile(name, path)
-    }
-    let seed = document.seed
-    let environment = try Model(
-      parameters: parameters,
-      sources: ScenarioSources(trace: trace, profiles: profiles, seed: seed))
+    let environment = try run.environment(Model.self, document, sources)
     var checkpoint = try context.latestCheckpoint { bytes in
       let head = try CheckpointHead(bytes, id: run.specification.id)
       if let name = head.instructionSet { _ = try Kernels.named(ofCheckpoint: name) }
@@ -90,8 +73,8 @@ struct RunExecution {
       kernels = try Kernels.named(ofCheckpoint: name)
     }
     let making = try AgentContext(
-      seed: seed, episodes: document.trainingEpisodes, kernels: kernels)
-    let agent = try algorithm.make(environment, parameters, making)
+      seed: document.seed, episodes: document.trainingEpisodes, kernels: kernels)
+    let agent = try algorithm.make(environment, document.parameters, making)
     let instructionSet = document.usesKernels ? making.kernels.name : nil
     if let instructionSet { context.note(instructionSet: instructionSet) }
     var end: RunEnd?
@@ -139,6 +122,32 @@ struct RunExecution {
     }
     try session.writeResult(id: run.specification.id, folder: context.folder)
     return .finished
+  }
+}
+
+extension PlannedRun {
+  /// The environment of the run, from its trace and DNN tables.
+  ///
+  /// - Throws: `InputError` when a file is missing, or the trace is another one than the run was planned with.
+  func environment<Model: Environment>(
+    _ model: Model.Type, _ document: RunDocument, _ sources: RunSources
+  ) throws -> Model {
+    let trace = try sources.trace(tracePath)
+    if trace.digest != document.traceDigest {
+      throw InputError(
+        "is not the trace that the run was planned with", file: trace.path,
+        advice: "Plan the experiment anew: its runs get other identities")
+    }
+    var profiles: [String: DNNProfile] = [:]
+    for name in Model.profileNames(document.parameters) {
+      guard let path = profilePaths[name] else {
+        throw RunDocument.damaged("it has no DNN table '\(name)'")
+      }
+      profiles[name] = try sources.profile(name, path)
+    }
+    return try Model(
+      parameters: document.parameters,
+      sources: ScenarioSources(trace: trace, profiles: profiles, seed: document.seed))
   }
 }
 
@@ -305,20 +314,24 @@ struct RunSession<Model: Environment, Learner: Agent<Model>> {
 
   // MARK: Result
 
+  /// The tables that the run has to write, wall-clock figures aside.
+  var tables: [(file: String, rows: CSVWriter)] {
+    var tables = [(ResultTable.episodes, record.episodes)]
+    if document.evaluationEvery > 0 {
+      tables.append((ResultTable.evaluations, record.evaluations))
+    }
+    tables += zip(Model.Metrics.tables, record.tables).map { ($0.file, $1) }
+    if document.isRecording { tables += zip(Model.logs, record.logs).map { ($0.file, $1) } }
+    return tables
+  }
+
   /// Writes the result files; who publishes the folder flushes them.
   func writeResult(id: String, folder: String) throws {
     func write(_ bytes: [UInt8], _ name: String) throws {
       try Files.write(bytes, to: "\(folder)/\(name)")
     }
-    try write(record.episodes.bytes, "episodes.csv")
-    try write(record.timing.bytes, "timing.csv")
-    if document.evaluationEvery > 0 { try write(record.evaluations.bytes, "evaluations.csv") }
-    for (table, rows) in zip(Model.Metrics.tables, record.tables) {
-      try write(rows.bytes, table.file)
-    }
-    if document.isRecording {
-      for (log, table) in zip(Model.logs, record.logs) { try write(table.bytes, log.file) }
-    }
+    for (file, rows) in tables { try write(rows.bytes, file) }
+    try write(record.timing.bytes, ResultTable.timing)
     if document.isLearner { try write(policy(), "policy.bin") }
     var description: [String: JSONValue] = [
       "id": .text(id), "run": document.complete, "constants": environment.constants,

@@ -41,6 +41,11 @@ struct FiguresCommand: ParsableCommand {
     for run in outcome.missing {
       complain("left out: \(run.label): " + (run.damage.map { "\($0)" } ?? "not done"))
     }
+    for run in outcome.lacking {
+      complain(
+        "left out: \(run.label): lacks \(run.columns.joined(separator: ", ")); "
+          + "'veclab run --evaluate-again' adds them")
+    }
     for path in outcome.paths { print(path) }
     for problem in outcome.empty { complain("Error: \(problem)") }
     if !outcome.empty.isEmpty { throw ExitCode.failure }

@@ -33,6 +33,13 @@ struct Run: AsyncParsableCommand {
   @Option(help: "Try runs again that have failed: 'failed'.")
   var retry: Retry?
 
+  @Flag(
+    help: """
+      Run nothing, train nothing: evaluate published runs again that are older than a column of this program, and \
+      add it to their tables.
+      """)
+  var evaluateAgain = false
+
   @Flag(help: "Print what would be run, and run nothing.")
   var dryRun = false
 
@@ -46,7 +53,15 @@ struct Run: AsyncParsableCommand {
     let ledger = RunLedger(folder: "\(options.results)/\(experiment.name)")
     let (path, entries) = try SweepIndex.register(plan, ledger: ledger)
     let ids = entries.map(\.run)
+    try ledger.restoreReplaced(ids)
     for sentence in try ledger.setAsideDamaged(ids) { complain(sentence) }
+    if evaluateAgain {
+      try await EvaluationsAgain(
+        runs: plan.runs, ledger: ledger, experimentFolder: ledger.folder, workers: workers,
+        isDryRun: dryRun
+      ).carryOut()
+      return
+    }
     if retry != nil && !dryRun {
       let forgiven = try ledger.forgiveFailures(ids)
       complain("trying \(forgiven.count) failed runs again")

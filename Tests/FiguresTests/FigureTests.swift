@@ -84,6 +84,27 @@ import Testing
       try Set(CSVTable(path: paths[1]).texts("series")) == ["zero detour=0", "zero detour=1"])
   }
 
+  @Test func runsThatAreOlderThanAColumnAreNamed() throws {
+    let place = try Workplace()
+    let plan = try place.plan(FigureTests.sweep)
+    try FigureTests.publish(place, plan, Array(plan.runs.indices), rows: FigureTests.evaluation)
+    for run in plan.runs[..<2] {
+      let path = "\(place.results)/test/runs/\(run.specification.id)/result/episodes.csv"
+      let text = try Files.readText(path)
+      try Files.writeAtomically(
+        text.replacing("mean_delay_s", with: "old_delay_s"), to: path)
+    }
+    let file = place.path("test.yaml")
+    let says = sentence { _ = try FigureTests.figures(place) }
+    let expected =
+      "\(file):8:5: figures[1]: 2 of the runs of figure 'f' lack 'mean_delay_s' in episodes.csv, which is younger than "
+      + "they are (clients=4 algorithm=zero V=2 seed=1; …). 'veclab run \(file) --evaluate-again' adds it without "
+      + "training, --allow-partial leaves them out."
+    #expect(says == expected)
+    let table = try CSVTable(path: FigureTests.figures(place, allowPartial: true)[0])
+    #expect(try table.texts("complete").contains("false"))
+  }
+
   @Test func statisticsAreThoseOfSeedMeans() throws {
     let place = try Workplace()
     let plan = try place.plan(FigureTests.sweep)

@@ -1,6 +1,11 @@
 internal import Simulation
 internal import Support
 
+struct CoordinateDescentSettings: Settings {
+  @Setting(1...1000, source: "ours", "Starts: all local, all at the RSU, then random decisions.")
+  var starts = 4
+}
+
 /// Local minimum of P: clients take their best responses in turn until none gains, from several starts.
 struct CoordinateDescent: Agent {
   typealias Model = SingleRSUEnvironment
@@ -8,14 +13,10 @@ struct CoordinateDescent: Agent {
   static let algorithm = Algorithm<SingleRSUEnvironment>(
     name: "coordinate-descent", version: 1,
     summary: "Best response of one client at a time on P, to convergence, from several starts.",
-    parameters: [
-      Parameter(
-        "starts", .integer(1...1000), default: .integer(4), source: "ours",
-        "Starts: all local, all at the RSU, then random decisions.")
-    ]
-  ) { environment, parameters, seed, _ in
+    settings: CoordinateDescentSettings.self
+  ) { environment, settings, context in
     CoordinateDescent(
-      scenario: environment.scenario, starts: parameters.integer("starts"), seed: seed)
+      scenario: environment.scenario, starts: settings.starts, seed: context.seed)
   }
 
   private let starts: Int

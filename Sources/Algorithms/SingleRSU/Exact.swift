@@ -1,19 +1,22 @@
 internal import Simulation
 internal import Support
 
+struct ExactSettings: Settings {
+  @Setting(
+    source: "ours",
+    "Whether two best-response descents give the first bound; without them it is only slower.")
+  var warmStart = true
+}
+
 /// The minimiser of P of the slot, over all cuts and nodes.
 struct Exact: Agent {
   typealias Model = SingleRSUEnvironment
 
   static let algorithm = Algorithm<SingleRSUEnvironment>(
     name: "exact", version: 1, summary: "The minimiser of P of the slot over all decisions.",
-    parameters: [
-      Parameter(
-        "warmStart", .flag, default: .flag(true), source: "ours",
-        "Whether two best-response descents give the first bound; without them it is only slower.")
-    ]
-  ) { environment, parameters, _, _ in
-    try Exact(scenario: environment.scenario, warmStart: parameters.flag("warmStart"))
+    settings: ExactSettings.self
+  ) { environment, settings, _ in
+    try Exact(scenario: environment.scenario, warmStart: settings.warmStart)
   }
 
   private var objective: SlotObjective

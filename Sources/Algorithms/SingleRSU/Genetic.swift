@@ -1,6 +1,23 @@
 internal import Simulation
 internal import Support
 
+struct GeneticSettings: Settings {
+  @Setting(2...100_000, source: "ours", "Chromosomes of a generation.")
+  var population = 50
+  @Setting(1...1_000_000, source: "ours", "Generations bred in a slot after the random one.")
+  var generations = 100
+  @Setting(1...1000, source: "ours", "Chromosomes of which the best becomes a parent.")
+  var tournament = 3
+  @Setting(
+    0...1, source: "ours",
+    "Probability that a child mixes two parents gene by gene; else it copies the first.")
+  var crossover = 0.9
+  @Setting(0...1, source: "ours", "Probability that a gene is drawn anew; none: 1 / (2 clients).")
+  var mutation: Double? = nil
+  @Setting(0...1000, source: "ours", "Best chromosomes that enter the next generation unchanged.")
+  var elites = 2
+}
+
 /// P1's genetic benchmark: a chromosome holds every client's cut and node, its fitness is P (lower is better).
 ///
 /// Each slot starts from a random population; the best chromosome after the last generation decides.
@@ -10,44 +27,19 @@ struct Genetic: Agent {
   static let algorithm = Algorithm<SingleRSUEnvironment>(
     name: "genetic", version: 1,
     summary: "Genetic search for the least P of the slot (P1 section 8).",
-    parameters: [
-      Parameter(
-        "population", .integer(2...100_000), default: .integer(50), source: "ours",
-        "Chromosomes of a generation."),
-      Parameter(
-        "generations", .integer(1...1_000_000), default: .integer(100), source: "ours",
-        "Generations bred in a slot after the random one."),
-      Parameter(
-        "tournament", .integer(1...1000), default: .integer(3), source: "ours",
-        "Chromosomes of which the best becomes a parent."),
-      Parameter(
-        "crossover", .number(0...1), default: .number(0.9), source: "ours",
-        "Probability that a child mixes two parents gene by gene; else it copies the first."),
-      Parameter(
-        "mutation", .optional(.number(0...1)), default: .none, source: "ours",
-        "Probability that a gene is drawn anew; none: 1 / (2 clients)."),
-      Parameter(
-        "elites", .integer(0...1000), default: .integer(2), source: "ours",
-        "Best chromosomes that enter the next generation unchanged."),
-    ]
-  ) { environment, parameters, seed, _ in
-    let population = parameters.integer("population")
-    let elites = parameters.integer("elites")
-    guard elites < population else {
+    settings: GeneticSettings.self
+  ) { environment, settings, context in
+    guard settings.elites < settings.population else {
       throw InputError(
-        "must be less than the population, \(population)", key: "elites", value: "\(elites)")
+        "must be less than the population, \(settings.population)", key: settings.$elites.key,
+        value: "\(settings.elites)")
     }
-    return Genetic(
-      scenario: environment.scenario, population: population,
-      generations: parameters.integer("generations"), tournament: parameters.integer("tournament"),
-      crossover: parameters.number("crossover"),
-      mutation: parameters.optionalNumber("mutation")
-        ?? 1 / Double(2 * environment.scenario.clients),
-      elites: elites, seed: seed)
+    return Genetic(scenario: environment.scenario, settings: settings, seed: context.seed)
   }
 
-  private let population, generations, tournament, elites: Int
-  private let crossover, mutation: Double
+  private let settings: GeneticSettings
+  private let population: Int
+  private let mutation: Double
   private var objective: SlotObjective
   private let field: RandomField
   private var stream: RandomStream
@@ -62,16 +54,10 @@ struct Genetic: Agent {
   private var active: [Int] = []
   private var children: Generation
 
-  init(
-    scenario: SingleRSUScenario, population: Int, generations: Int, tournament: Int,
-    crossover: Double, mutation: Double, elites: Int, seed: UInt64
-  ) {
-    self.population = population
-    self.generations = generations
-    self.tournament = tournament
-    self.crossover = crossover
-    self.mutation = mutation
-    self.elites = elites
+  init(scenario: SingleRSUScenario, settings: GeneticSettings, seed: UInt64) {
+    self.settings = settings
+    population = settings.population
+    mutation = settings.mutation ?? 1 / Double(2 * scenario.clients)
     objective = SlotObjective(scenario: scenario)
     field = RandomField(seed: seed, .search)
     stream = field.stream(0)
@@ -101,9 +87,9 @@ struct Genetic: Agent {
       evaluate(chromosome)
     }
     swap(&parents, &children)
-    for _ in 0..<generations {
+    for _ in 0..<settings.generations {
       copyElites()
-      for chromosome in elites..<population { breed(chromosome) }
+      for chromosome in settings.elites..<population { breed(chromosome) }
       swap(&parents, &children)
     }
     let best = bestParent()
@@ -136,7 +122,7 @@ struct Genetic: Agent {
   /// The best parents, in order, become the first children.
   private mutating func copyElites() {
     let clients = objective.scenario.clients
-    for place in 0..<elites {
+    for place in 0..<settings.elites {
       // Those already taken are marked by an infinite fitness: parents are not read again but as parents,
       // so the true value comes back below.
       let best = bestParent()
@@ -155,7 +141,7 @@ struct Genetic: Agent {
 
   private mutating func selectParent() -> Int {
     var best = stream.index(below: population)
-    for _ in 1..<tournament {
+    for _ in 1..<settings.tournament {
       let rival = stream.index(below: population)
       if parents.fitness[rival] < parents.fitness[best] { best = rival }
     }
@@ -165,7 +151,7 @@ struct Genetic: Agent {
   private mutating func breed(_ chromosome: Int) {
     let clients = objective.scenario.clients
     let first = selectParent() * clients
-    let second = stream.uniform() < crossover ? selectParent() * clients : first
+    let second = stream.uniform() < settings.crossover ? selectParent() * clients : first
     let own = chromosome * clients
     var coins: UInt64 = 0
     for (place, client) in active.enumerated() {

@@ -2,10 +2,6 @@ internal import Neural
 internal import Simulation
 internal import Support
 
-struct ImitationSettings: Settings {
-  var learning = SlotLearningSettings()
-}
-
 /// Decentralised imitation of the exact minimiser (ours): each client's network learns from its own queues what an
 /// all-knowing teacher would have it do.
 ///
@@ -17,7 +13,7 @@ struct Imitation: Agent {
   static let algorithm = Algorithm<SingleRSUEnvironment>(
     name: "imitation", version: 1,
     summary: "A network for each client that imitates the exact minimiser of the canonical slot.",
-    isLearner: true, settings: ImitationSettings.self
+    isLearner: true, settings: SlotLearningSettings.self
   ) { try Imitation(environment: $0, settings: $1, context: $2) }
 
   // MARK: Networks
@@ -31,7 +27,7 @@ struct Imitation: Agent {
   private var learning: SlotLearning
 
   init(
-    environment: SingleRSUEnvironment, settings: ImitationSettings, context: AgentContext
+    environment: SingleRSUEnvironment, settings: SlotLearningSettings, context: AgentContext
   ) throws {
     let scenario = environment.scenario
     let features = QueueFeatures(scenario)
@@ -40,13 +36,13 @@ struct Imitation: Agent {
     self.features = features
     teacher = try CanonicalTeacher(scenario)
     learning = SlotLearning(
-      settings.learning, slots: scenario.slots, width: clients * (features.size + 1), context: context)
+      settings, slots: scenario.slots, width: clients * (features.size + 1), context: context)
     var initialisation = RandomStream(seed: context.seed, .initialisation)
     team = MLPTeam(
-      inputs: (0..<clients).map { _ in features.size }, hidden: settings.learning.hidden,
+      inputs: (0..<clients).map { _ in features.size }, hidden: settings.hidden,
       outputs: (0..<clients).map { scenario.actions(ofClient: $0) }, activation: .relu,
-      batch: settings.learning.batchSize, kernels: context.kernels, using: &initialisation)
-    inputs = (0..<clients).map { [rows = settings.learning.batchSize] _ in
+      batch: settings.batchSize, kernels: context.kernels, using: &initialisation)
+    inputs = (0..<clients).map { [rows = settings.batchSize] _ in
       Matrix(rows: rows, columns: features.size)
     }
   }

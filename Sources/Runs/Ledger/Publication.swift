@@ -1,3 +1,4 @@
+internal import CProcess
 internal import Glibc
 internal import Plan
 internal import Support
@@ -75,6 +76,40 @@ extension RunLedger {
       throw Files.failure("move the damaged result to", target)
     }
     return target
+  }
+
+  /// Where a result is while another one takes its place, on file systems that cannot exchange two folders at once.
+  private func replacedFolder(_ run: String) -> String { runFolder(run) + "/replaced" }
+
+  /// Puts a sealed folder in the place of a run's result, which is removed.
+  func replaceResult(_ run: String, by folder: String) throws {
+    let result = resultFolder(run)
+    if paths_exchange(folder, result) == 0 {
+      try Files.synchroniseFolder(runFolder(run))
+      return try Files.remove(folder)
+    }
+    guard [EINVAL, ENOSYS, ENOTSUP].contains(errno) else {
+      throw Files.failure("publish the result as", result)
+    }
+    let replaced = replacedFolder(run)
+    for (from, to) in [(result, replaced), (folder, result)] where rename(from, to) != 0 {
+      let code = errno
+      try restoreReplaced([run])
+      throw Files.failure("publish the result as", result, code: code)
+    }
+    try Files.synchroniseFolder(runFolder(run))
+    try Files.remove(replaced)
+  }
+
+  /// Puts results back that an interruption of `replaceResult` has left without a successor.
+  public func restoreReplaced(_ runs: [String]) throws {
+    for run in runs where Files.exists(replacedFolder(run)) {
+      if isComplete(run) {
+        try Files.remove(replacedFolder(run))
+      } else if rename(replacedFolder(run), resultFolder(run)) != 0 {
+        throw Files.failure("put back the result", replacedFolder(run))
+      }
+    }
   }
 
   /// Verifies the published results among runs and moves those that do not verify aside, so that they run again.
