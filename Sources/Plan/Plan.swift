@@ -52,6 +52,8 @@ public struct Plan: Sendable, Equatable {
   public let points: [PlanPoint]
   public let record: [String]
   public let limits: RunLimits
+  /// What the user should know of the inputs, a sentence each without a full stop; no part of the plan's file.
+  public internal(set) var warnings: [String] = []
 
   static let version = 1
 

@@ -8,6 +8,8 @@ public final class TraceWriter {
   public var names = VehicleNames()
   /// Must be set before `finish`.
   public var projection = TraceProjection.none
+  /// What readers of the trace should know, a sentence each without a full stop; set before `finish`.
+  public var notes: [String] = []
   public private(set) var steps = 0
   public private(set) var rows = 0
   private let file: StagedFile
@@ -21,8 +23,15 @@ public final class TraceWriter {
   private var lastVehicle = -1
   private var index: [(offset: Int, bytes: Int, digest: String)] = []
 
-  public init(path: String) throws {
-    file = try StagedFile(path: path)
+  public convenience init(path: String) throws { try self.init(StagedFile(path: path)) }
+
+  /// A trace without a name, which is gone when it is closed; for `finishUnnamed`.
+  ///
+  /// It stands in the folder for temporary files (TMPDIR, else /tmp).
+  public static func unnamed() throws -> TraceWriter { try TraceWriter(StagedFile.unnamed()) }
+
+  private init(_ file: StagedFile) throws {
+    self.file = file
     let empty = [UInt8](repeating: 0, count: TraceFormat.headerBytes)
     try empty.withUnsafeBytes { try file.append($0) }
   }
@@ -60,6 +69,20 @@ public final class TraceWriter {
   /// - Returns: The digest of the content.
   @discardableResult
   public func finish() throws -> String {
+    let digest = try finishContent()
+    try file.publish()
+    return digest
+  }
+
+  /// Writes what is left, then the header, and opens the trace.
+  ///
+  /// - Parameter name: What errors call it.
+  public func finishUnnamed(as name: String) throws -> TraceFile {
+    _ = try finishContent()
+    return try TraceFile(descriptor: file.release(), name: name)
+  }
+
+  private func finishContent() throws -> String {
     guard steps > 0 else { throw InputError("a trace needs at least one step", file: file.path) }
     precondition(firstVehicle >= 0 && lastVehicle < names.count, "a row of an unnamed vehicle")
     try endStep()
@@ -79,22 +102,26 @@ public final class TraceWriter {
     let indexOffset = fileBytes
     try tail.withUnsafeBytes { try file.append($0) }
     try table.withUnsafeBytes { try file.append($0) }
+    let noteBytes = TraceFormat.bytes(ofNotes: notes)
+    try noteBytes.withUnsafeBytes { try file.append($0) }
 
     let digest = SHA256Digest.hex(
       of: TraceFormat.contentText(
         projection: projection, blockDigests: index.map(\.digest), namesDigest: namesDigest))
     var header = TraceFormat.magic
     let sizes = [
-      TraceFormat.version, UInt64(indexOffset + tail.count + table.count), UInt64(steps),
+      TraceFormat.version, UInt64(indexOffset + tail.count + table.count + noteBytes.count),
+      UInt64(steps),
       UInt64(rows), UInt64(names.count), UInt64(index.count), UInt64(indexOffset),
       UInt64(indexOffset + tail.count), UInt64(table.count), firstTime.bitPattern,
       lastTime.bitPattern,
     ]
-    for word in sizes + TraceFormat.words(of: projection) + [0] { append(word, to: &header) }
+    for word in sizes + TraceFormat.words(of: projection) + [UInt64(noteBytes.count)] {
+      append(word, to: &header)
+    }
     header.append(contentsOf: digest.utf8)
     header.append(contentsOf: SHA256Digest.hex(of: header).utf8)
     try file.overwriteStart(header)
-    try file.publish()
     return digest
   }
 

@@ -139,7 +139,7 @@ final class FCDParser {
     return true
   }
 
-  /// Ends the import: the trace file gets its name.
+  /// Ends the import of rows: what is left to do is to finish the writer.
   func finishSession() throws -> ImportSummary {
     guard session.summary.timesteps > 0 else {
       throw InputError(

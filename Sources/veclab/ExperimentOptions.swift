@@ -48,6 +48,7 @@ struct ExperimentOptions: ParsableArguments {
   /// no reason to keep the others from running.
   func planToRun() throws -> (experiment: Experiment, plan: Plan) {
     let (experiment, plan) = try plan()
+    printWarnings(plan.warnings)
     do {
       try plan.tryOut(experiment, results: results)
     } catch let error as InputError {

@@ -42,6 +42,7 @@ struct PlanCommand: ParsableCommand {
 
   func run() throws {
     let (experiment, plan) = try options.plan()
+    printWarnings(plan.warnings)
     try plan.tryOut(experiment, results: options.results)
     let store = RunLedger(folder: "\(options.results)/\(experiment.name)")
     let entries = plan.runs.map { SweepEntry($0, store: store) }
@@ -50,6 +51,7 @@ struct PlanCommand: ParsableCommand {
     if json {
       var members = PlanCommand.json(plan, done: done).objectValue ?? [:]
       members["estimate"] = cost.json
+      members["warnings"] = .list(plan.warnings.map { .text($0) })
       print(JSONValue.object(members).readable, terminator: "")
     } else {
       print(text(experiment, plan, done: done), terminator: "")

@@ -85,7 +85,9 @@ struct Run: AsyncParsableCommand {
     let start = ContinuousClock.now
     let (end, status) = try await pool.run { display.show($0) }
     display.finish()
-    try report(end, status, seconds: Double((ContinuousClock.now - start).components.seconds))
+    try report(
+      end, status, warnings: plan.warnings,
+      seconds: Double((ContinuousClock.now - start).components.seconds))
   }
 
   private func printStates(_ entries: [SweepEntry], _ ledger: RunLedger) throws {
@@ -101,7 +103,9 @@ struct Run: AsyncParsableCommand {
     }
   }
 
-  private func report(_ end: WorkerPool.End, _ status: SweepStatus, seconds: Double) throws {
+  private func report(
+    _ end: WorkerPool.End, _ status: SweepStatus, warnings: [String], seconds: Double
+  ) throws {
     let isWhole = end == .settled && status.failed.isEmpty
     if json {
       var members = status.json.objectValue ?? [:]
@@ -113,6 +117,7 @@ struct Run: AsyncParsableCommand {
         }
       members["end"] = .text(word)
       members["seconds"] = .number(seconds)
+      members["warnings"] = .list(warnings.map { .text($0) })
       if case .broken(let problem) = end { members["problem"] = .text(problem) }
       print(JSONValue.object(members).readable, terminator: "")
     } else {
