@@ -1,7 +1,8 @@
+public import Support
+
 #if canImport(Glibc)
   internal import Glibc
 #endif
-public import Support
 
 /// A multilayer perceptron for each agent of a team, all in one store and trained by one Adam: agents that learn from
 /// what is said of their single decisions, not from a sum of rewards.

@@ -66,7 +66,8 @@ import Testing
     let learnt = try meanDelay(name, [:], own, episodes: 40)
     #expect(learnt < 1.15 * exact, "\(learnt) against \(exact)")
     let random = try meanDelay("random")
-    #expect(random > 1.3 * exact, "\(random) against \(exact): the task is too easy to show anything")
+    #expect(
+      random > 1.3 * exact, "\(random) against \(exact): the task is too easy to show anything")
   }
 
   /// Nothing is learnt before `warmupSlots` are kept, nor after `learnEpisodes`.

@@ -8,7 +8,9 @@ import Testing
 @Suite struct PartsTests {
   private func value(_ text: String) throws -> ParameterValue? {
     let experiment = try Experiment(
-      text: "experiment: test\nmodel: single-rsu\ntrace: t.xml\ngrid: {product: {algorithm: [exact]}}\n\(text)\n", file: "x.yaml",
+      text:
+        "experiment: test\nmodel: single-rsu\ntrace: t.xml\ngrid: {product: {algorithm: [exact]}}\n\(text)\n",
+      file: "x.yaml",
       profile: nil, models: Models.all)
     return experiment.parameters.first { $0.key == "backgroundLoad" }?.value
   }

@@ -113,7 +113,8 @@ import Testing
     #expect(try types(6, 4) == ["vgg16", "alexnet", "resnet18", "vgg16"])
     for clients in 1...7 {
       let all = try (1...3).flatMap { try types(UInt64($0), clients) }
-      #expect(Set(["alexnet", "resnet18", "vgg16"].map { name in all.count { $0 == name } }).count == 1)
+      #expect(
+        Set(["alexnet", "resnet18", "vgg16"].map { name in all.count { $0 == name } }).count == 1)
       #expect(try types(2, clients) == Array(types(2, 7)[..<clients]))
     }
   }

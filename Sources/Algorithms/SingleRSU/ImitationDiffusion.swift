@@ -26,7 +26,8 @@ struct ImitationDiffusion: Agent {
 
   static let algorithm = Algorithm<SingleRSUEnvironment>(
     name: "imitation-diffusion", version: 1,
-    summary: "As imitation, with a denoiser for each client that acts by the mode of the reverse diffusion.",
+    summary:
+      "As imitation, with a denoiser for each client that acts by the mode of the reverse diffusion.",
     isLearner: true, settings: ImitationDiffusionSettings.self
   ) { try ImitationDiffusion(environment: $0, settings: $1, context: $2) }
 
@@ -90,7 +91,8 @@ struct ImitationDiffusion: Agent {
     self.features = features
     teacher = try CanonicalTeacher(scenario)
     learning = SlotLearning(
-      settings.learning, slots: scenario.slots, width: clients * (features.size + 1), context: context)
+      settings.learning, slots: scenario.slots, width: clients * (features.size + 1),
+      context: context)
     steps = ImitationDiffusion.steps(settings)
     let widths = (0..<clients).map {
       scenario.actions(ofClient: $0) + ImitationDiffusion.embedding + features.size

@@ -47,7 +47,8 @@ extension SingleRSUEnvironment {
       "initialBacklog", .list(of: .number(0...1e9), count: 2...2),
       default: .list([.number(0), .number(0)]), unit: "GFLOP", source: "ours; P1: empty queues",
       isImpliedAtDefault: true,
-      "Lowest and highest backlog of a queue at an episode's start, drawn uniformly for every queue."),
+      "Lowest and highest backlog of a queue at an episode's start, drawn uniformly for every queue."
+    ),
     Parameter(
       "backgroundLoad",
       .parts([(name: "probability", kind: .number(0...1)), (name: "mean", kind: .number(0...1e9))]),

@@ -28,7 +28,8 @@ extension SingleRSUScenario {
     return (0..<queues).map { queue in
       let (kind, number) = place(ofQueue: queue)
       return initialBacklog.low
-        + (initialBacklog.high - initialBacklog.low) * initialBacklogs.uniform(episode, kind, number)
+        + (initialBacklog.high - initialBacklog.low)
+        * initialBacklogs.uniform(episode, kind, number)
     }
   }
 
