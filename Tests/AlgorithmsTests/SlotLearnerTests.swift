@@ -10,8 +10,7 @@ import Testing
   private static let small: [String: ParameterValue] = [
     "clients": .integer(3), "serviceVehicles": .integer(2), "slots": .integer(20),
     "dnnTypes": .list(["short", "middle", "long"].map { .text($0) }),
-    "clientCapacity": .list([.number(1), .number(2)]),
-    "serviceCapacity": .list([.number(2), .number(3)]), "rsuCapacity": .number(6),
+    "rsuCapacity": .number(15),
   ]
 
   /// Mean delay of an algorithm over evaluation episodes, after some of training.
