@@ -44,7 +44,7 @@ extension SingleRSUEnvironment: ExternalModel {
       }
     }
     if scenario.taskProbability < 1 {
-      writer.member("has_task", situation.tasks.lazy.map { $0 ? 1 : 0 })
+      writer.member("tasks", situation.tasks.lazy.map { $0 ? 1 : 0 })
     }
     if scenario.v2vRange != nil {
       writer.table("reach", scenario) { situation.allows(client: $0, node: $1) ? 1 : 0 }
@@ -72,13 +72,15 @@ extension SingleRSUEnvironment: ExternalModel {
   }
 
   public static func write(measures outcome: SlotOutcome, to writer: inout MessageWriter) {
-    if outcome.situation.scenario.taskProbability < 1 {
-      writer.member("task_clients", outcome.tasks.lazy.map { $0.client })
+    func ofClients(_ value: (TaskOutcome) -> Double) -> [Double] {
+      var values = [Double](repeating: 0, count: outcome.situation.scenario.clients)
+      for task in outcome.tasks { values[task.client] = value(task) }
+      return values
     }
-    writer.member("delay_s", outcome.tasks.lazy.map(\.delay))
-    writer.member("local_delay_s", outcome.tasks.lazy.map(\.localDelay))
-    writer.member("transmit_delay_s", outcome.tasks.lazy.map(\.transmitDelay))
-    writer.member("edge_delay_s", outcome.tasks.lazy.map(\.edgeDelay))
+    writer.member("delay_s", ofClients(\.delay))
+    writer.member("local_delay_s", ofClients(\.localDelay))
+    writer.member("transmit_delay_s", ofClients(\.transmitDelay))
+    writer.member("edge_delay_s", ofClients(\.edgeDelay))
   }
 
   public static func reward(of outcome: SlotOutcome) -> Double { outcome.reward }
