@@ -23,7 +23,7 @@ struct SlotLearningSettings: Settings {
     "Joint slots that must be kept before the first step.")
   var warmupSlots = 300
   @Setting(1...1000, source: "ours", "Steps of Adam after each slot.")
-  var stepsPerSlot = 5
+  var stepsPerSlot = 10
   @Setting(
     each: 1...4096, count: 1...8, source: "ours",
     "Widths of the hidden layers of a client's network.")

@@ -3,7 +3,12 @@ internal import Simulation
 internal import Support
 
 struct CounterfactualSettings: Settings {
-  var learning = SlotLearningSettings()
+  /// Old slots say what alternatives cost beside decisions that the others have given up: the ring is short.
+  var learning = {
+    var learning = SlotLearningSettings()
+    learning.replayCapacity = 500
+    return learning
+  }()
   @Setting(1e-6...1e9, source: "ours", "P by which an alternative must be worse to count as 1.")
   var costScale = 10.0
   @Setting(
@@ -11,7 +16,7 @@ struct CounterfactualSettings: Settings {
     "Alternatives that are worse by more than this many times costScale count as this.")
   var costLimit = 20.0
   @Setting(0...1000, source: "ours", "Weight of the policy's entropy against costs (T).")
-  var temperature = 0.02
+  var temperature = 0.3
 }
 
 /// Decentralised learning from counterfactuals (ours): no expert, each client's network descends the expected P of the
