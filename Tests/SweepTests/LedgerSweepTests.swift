@@ -158,7 +158,7 @@ import Testing
     for episode in 1...episodes {
       if try report(episode > warmUp ? .training : .warmUp) { return .stopped }
       let isCheckDue = every > 0 && episode % every == 0
-      for _ in 0..<(isCheckDue ? parameters?["evaluationEpisodes"]?.integerValue ?? 0 : 0) {
+      for _ in 0..<(isCheckDue ? run.specification.integer("evaluationEpisodes") ?? 0 : 0) {
         if try report(.evaluation) { return .stopped }
       }
     }
