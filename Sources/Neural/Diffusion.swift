@@ -1,32 +1,43 @@
+public import Support
+
 #if canImport(Glibc)
   internal import Glibc
 #endif
 
 /// Settings of the reverse diffusion that makes a row of q-values (P1, Sec. 6).
-public struct Diffusion: Sendable, Equatable {
-  public enum Prediction: String, Sendable, CaseIterable {
+public struct Diffusion: Settings, Equatable {
+  public enum Prediction: String, CaseIterable, DescribedSettingValue {
     /// The network predicts x^0; the next mean is the posterior's (38), (40).
     case x0
     /// The network predicts the noise (printed, (41)).
     case epsilon
   }
-  public enum NoiseOutput: String, Sendable, CaseIterable { case linear, tanh }
-  public enum QValues: String, Sendable, CaseIterable {
+  public enum NoiseOutput: String, CaseIterable, DescribedSettingValue { case linear, tanh }
+  public enum QValues: String, CaseIterable, DescribedSettingValue {
     /// q = x^0.
     case logits
     /// q = softmax(x^0) (printed, (43)).
     case softmax
   }
 
-  /// Denoising steps M.
+  @Setting(
+    1...100, key: "denoisingSteps", source: "P1 §8.3.1", "Steps M of the reverse diffusion.")
   public var steps = 7
+  @Setting(1e-6...100, source: "P1 (35)", "Least diffusion rate.")
   public var betaMin = 0.1
+  @Setting(1e-6...1000, source: "P1 (35)", "Greatest diffusion rate.")
   public var betaMax = 10.0
+  @Setting(
+    source: "P1 (38), (40)",
+    "What the denoiser predicts: the clean row x0, or the noise as printed in (41).")
   public var prediction = Prediction.x0
-  public var noiseOutput = NoiseOutput.linear
-  /// Bound of the predicted x^0; nil for none (printed).
-  public var clip: Double?
+  @Setting(
+    source: "P1 (43)", "q-values: the clean row itself, or its softmax as printed.")
   public var q = QValues.logits
+  @Setting(source: "P1 (41)", "Output of the denoiser.")
+  public var noiseOutput = NoiseOutput.linear
+  @Setting(1e-6...1e6, source: "P1 (38)", "Bound of the predicted clean row; none as printed.")
+  public var clip: Double? = nil
 
   public init() {}
 }
