@@ -86,7 +86,7 @@ public struct CSVTable: Sendable {
   public init(text: String, file: String) throws {
     self.file = file
     var scan = CSVScan(file: file, bytes: Array(text.utf8))
-    let records = try scan.records()
+    let records = try scan.split()
     guard let header = records.first else {
       throw InputError("is empty", file: file, advice: "Its first line must name the columns")
     }
@@ -149,7 +149,7 @@ private struct CSVScan {
     position = bytes.starts(with: [0xEF, 0xBB, 0xBF]) ? 3 : 0
   }
 
-  mutating func records() throws -> [(line: Int, fields: [String])] {
+  mutating func split() throws -> [(line: Int, fields: [String])] {
     while position < bytes.count {
       let byte = bytes[position]
       position += 1

@@ -99,7 +99,7 @@ public struct Manifest: Sendable, Equatable {
   /// Reads a manifest and checks it against itself: its digest, and the run's identity.
   public init(folder: String, run: String) throws {
     let path = folder + "/" + Manifest.fileName
-    let found = try Manifest.read(path)
+    let found = try Manifest.parsed(path)
     self.run = found.run
     specification = found.specification
     files = found.files.sorted { Array($0.key.utf8).lexicographicallyPrecedes(Array($1.key.utf8)) }
@@ -114,7 +114,7 @@ public struct Manifest: Sendable, Equatable {
     }
   }
 
-  private static func read(_ path: String) throws -> Document {
+  private static func parsed(_ path: String) throws -> Document {
     do {
       return try JSONValue(path: path).decoded()
     } catch let error as DecodingError {
