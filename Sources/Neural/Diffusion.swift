@@ -228,6 +228,24 @@ public struct Denoiser: Sendable {
     )
   }
 
+  /// What of layer 1 is the same in all steps or for all samples: the steps' part into the record, and the state's
+  /// part [B, H].
+  private func layerOneOnce(
+    _ observations: Matrix, _ first: (x: Matrix, step: Matrix, state: Matrix),
+    _ store: ParameterStore, _ section: ParameterStore.Section, _ record: Record
+  ) -> Matrix {
+    embed1.forward(
+      record.angles, into: record.embeddingHidden, store, section, activation: .mish,
+      derivative: record.embeddingDerivative)
+    embed2.forward(record.embeddingHidden, into: record.embedding, store, section)
+    store.kernels.multiply(
+      record.embedding, first.step, into: record.stepPart,
+      bias: store.matrix(layers[0].bias, section))
+    let statePart = record.statePart.slice(rows: 0..<observations.rows)
+    store.kernels.multiply(observations, first.state, into: statePart, ahead: first.x)
+    return statePart
+  }
+
   /// x^0 [B, A] for observations [B, S].
   ///
   /// - Parameters:
@@ -242,16 +260,8 @@ public struct Denoiser: Sendable {
     precondition(count <= record.batch && observations.columns == observation)
     precondition(noise.rows == steps * count && noise.columns == actions)
     let kernels = store.kernels
-    embed1.forward(
-      record.angles, into: record.embeddingHidden, store, section, activation: .mish,
-      derivative: record.embeddingDerivative)
-    embed2.forward(record.embeddingHidden, into: record.embedding, store, section)
     let first = parts(store.matrix(layers[0].weight, section))
-    kernels.multiply(
-      record.embedding, first.step, into: record.stepPart,
-      bias: store.matrix(layers[0].bias, section))
-    let statePart = record.statePart.slice(rows: 0..<count)
-    kernels.multiply(observations, first.state, into: statePart, ahead: first.x)
+    let statePart = layerOneOnce(observations, first, store, section, record)
 
     let last = layers[layers.count - 1]
     let outputActivation: Activation = settings.noiseOutput == .tanh ? .tanh : .linear
@@ -369,7 +379,21 @@ public struct Denoiser: Sendable {
         dx = input
       }
     }
+    parameterGradients(
+      observations, store, record: record, workspace: workspace, accumulate: accumulate)
+  }
 
+  /// Gradients of all parameters from the gradients before the activations of all steps, which `workspace` holds.
+  private func parameterGradients(
+    _ observations: Matrix, _ store: ParameterStore, record: Record, workspace: Workspace,
+    accumulate: Bool
+  ) {
+    let count = observations.rows
+    let steps = settings.steps
+    let chosen = record.chosen
+    let kernels = store.kernels
+    let first = parts(store.matrix(layers[0].weight))
+    let last = layers.count - 1
     let all = 0..<steps * count
     for l in 1..<last {
       layers[l].parameterGradient(
