@@ -23,6 +23,7 @@ struct VECLabCommand: AsyncParsableCommand {
       AlgorithmsCommand.self,
       Bench.self,
       AgentGuardCommand.self,
+      Calibrate.self,
     ])
 
   static func main() async {
