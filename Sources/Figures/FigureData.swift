@@ -88,7 +88,8 @@ struct FigureData {
         guard let x = fixedX ?? row.x else { continue }
         let label = view.label(figure.series, columns: row.series)
         let cell = Cell(
-          series: index(ofSeries: label, view.values(figure.series, columns: row.series), &seriesIndex),
+          series: index(
+            ofSeries: label, view.values(figure.series, columns: row.series), &seriesIndex),
           x: FigureData.index(of: x.text, x, in: &xIndex, &xs))
         passed.cells += 1
         guard used.insert(Member(cell: cell, run: point.run)).inserted else { continue }

@@ -1,10 +1,14 @@
 internal import Support
+internal import TraceImport
 
 /// An experiment file, decoded strictly: every key is known, every value of its type and in its range.
 ///
 /// Keys of the file (`Experiments/README.md` explains them with examples):
 /// - `experiment`: name, also of the folder under Results. `title`: free text.
-/// - `model`: name of the model. `trace`: FCD file or imported trace, or a list of such.
+/// - `model`: name of the model. `trace`: FCD file or imported trace, or a list of such; one may be a mapping with
+///   `file`, `coordinates`, `net`.
+/// - `coordinates`: `auto`, `metres` or `geo`. `net`: SUMO network of the traces; both for all traces that do not
+///   say otherwise.
 /// - `agents`: own algorithms in other languages, see `AgentDefinition`.
 /// - `dnn`: own DNN tables, name to path. Paths are relative to the experiment file.
 /// - `parameters`: values of the model, the algorithms and the run that do not vary.
@@ -20,6 +24,7 @@ public struct Experiment: Sendable {
     let name: String
     let path: String
     let location: SourceLocation
+    var reading = TraceReading()
   }
 
   /// Path of the file as given.
@@ -110,8 +115,8 @@ public struct Experiment: Sendable {
     models: [AnyModel], isStrict: Bool
   ) throws {
     try root.allow([
-      "experiment", "title", "model", "trace", "dnn", "agents", "parameters", "grid", "profiles",
-      "record",
+      "experiment", "title", "model", "trace", "coordinates", "net", "dnn", "agents", "parameters",
+      "grid", "profiles", "record",
       "limits", "figures",
     ])
     let mapping = try root.overridden(by: overrides).setting(settings)
@@ -202,22 +207,53 @@ public struct Experiment: Sendable {
   private static func traces(_ mapping: YAMLMapping, folder: String) throws -> [TraceSource] {
     let node = try mapping.required("trace", "Name a SUMO FCD file or an imported trace")
     var traces: [TraceSource] = []
+    let common = try reading(mapping, TraceReading(), folder: folder)
     for element in try node.oneOrMore() {
-      let path = try element.text()
+      var pathNode = element
+      var reading = common
+      if element.isMapping {
+        let keys = try element.mapping()
+        try keys.allow(["file", "coordinates", "net"])
+        pathNode = try keys.required("file", "Name a SUMO FCD file or an imported trace")
+        reading = try Experiment.reading(keys, common, folder: folder)
+      }
+      let path = try pathNode.text()
       var name = Files.name(of: path)
       for ending in [".gz", ".xml", ".fcd", ".trace"] where name.hasSuffix(ending) {
         name.removeLast(ending.count)
       }
       if traces.contains(where: { $0.name == name }) {
-        throw element.error(
+        throw pathNode.error(
           "has the same name as another trace", value: name,
           advice: "Figures could not tell them apart: rename one of the files")
       }
       traces.append(
         TraceSource(
-          name: name, path: Files.path(path, relativeTo: folder), location: element.location))
+          name: name, path: Files.path(path, relativeTo: folder), location: pathNode.location,
+          reading: reading))
     }
     return traces
+  }
+
+  /// The keys `coordinates` and `net` of a mapping; what it does not have stays.
+  private static func reading(
+    _ mapping: YAMLMapping, _ otherwise: TraceReading, folder: String
+  ) throws -> TraceReading {
+    var reading = otherwise
+    if let node = mapping["coordinates"] {
+      let word = try node.text()
+      guard let coordinates = ImportOptions.Coordinates(rawValue: word) else {
+        throw node.error(
+          "is not a kind of coordinates", value: word,
+          advice: "Known are "
+            + ImportOptions.Coordinates.allCases.map(\.rawValue).joined(separator: ", "))
+      }
+      reading.coordinates = coordinates
+    }
+    if let node = mapping["net"] {
+      reading.network = Files.path(try node.text(), relativeTo: folder)
+    }
+    return reading
   }
 
   /// Words of `record`, in a fixed order.

@@ -101,7 +101,9 @@ struct GridDecoder {
     guard entry.value.isMapping else {
       return try entry.value.list(of: "a list of the values it takes, or {from: 3, to: 7}")
     }
-    let isWhole = model.definitions(of: entry.key).contains { $0.kind.accept(.integer(1)) == .integer(1) }
+    let isWhole = model.definitions(of: entry.key).contains {
+      $0.kind.accept(.integer(1)) == .integer(1)
+    }
     return try GridRange(entry.value, isWhole: isWhole).values.map(entry.value.standing(for:))
   }
 

@@ -13,7 +13,8 @@ struct GridRange {
     let mapping = try node.mapping()
     try mapping.allow(["from", "to", "step", "log"])
     func end(_ key: String) throws -> (node: YAMLNode, value: Double, isWhole: Bool) {
-      let node = try mapping.required(key, "Write {from: 3, to: 7}, with 'step' or 'log' if need be")
+      let node = try mapping.required(
+        key, "Write {from: 3, to: 7}, with 'step' or 'log' if need be")
       let value = try node.value()
       let isWhole = if case .integer = value { true } else { false }
       return (node, try node.number(-1e300...1e300), isWhole)
@@ -21,11 +22,13 @@ struct GridRange {
     let from = try end("from")
     let to = try end("to")
     if from.value == to.value {
-      throw to.node.error("is equal to 'from'", advice: "Give two different ends, or a list of one value")
+      throw to.node.error(
+        "is equal to 'from'", advice: "Give two different ends, or a list of one value")
     }
     if let log = mapping["log"] {
       if let step = mapping["step"] {
-        throw step.error("goes with ranges of equal steps", advice: "Give 'step' or 'log', not both")
+        throw step.error(
+          "goes with ranges of equal steps", advice: "Give 'step' or 'log', not both")
       }
       values = try GridRange.logarithmic(
         from, to, count: try log.integer(2...GridRange.mostValues),
@@ -64,7 +67,8 @@ struct GridRange {
     _ from: End, _ to: End, count: Int, isWhole: Bool
   ) throws -> [ParameterValue] {
     for end in [from, to] where end.value <= 0 {
-      throw end.node.error("must be above 0 in a logarithmic range", value: CSVWriter.text(of: end.value))
+      throw end.node.error(
+        "must be above 0 in a logarithmic range", value: CSVWriter.text(of: end.value))
     }
     var values: [ParameterValue] = []
     for index in 0..<count {

@@ -161,7 +161,9 @@ private struct Mending {
       }
       if inner == self.path, isHere(value) {
         isDone.value = true
-        if let word = word ?? standIn(name), value.scalar != nil { pairs.append((key, replaced(value, by: word))) }
+        if let word = word ?? standIn(name), value.scalar != nil {
+          pairs.append((key, replaced(value, by: word)))
+        }
         continue
       }
       if let changed = mended(value, path: inner) { pairs.append((key, changed)) }

@@ -52,6 +52,8 @@ public struct Plan: Sendable, Equatable {
   public let points: [PlanPoint]
   public let record: [String]
   public let limits: RunLimits
+  /// What the user should know of the inputs, a sentence each without a full stop; no part of the plan's file.
+  public internal(set) var warnings: [String] = []
 
   static let version = 1
 
@@ -103,7 +105,9 @@ public struct Plan: Sendable, Equatable {
   public var digest: String { SHA256Digest.hex(of: json.canonical) }
 
   /// Where `save` puts the plan.
-  public func path(inExperimentFolder folder: String) -> String { Plan.path(digest: digest, folder) }
+  public func path(inExperimentFolder folder: String) -> String {
+    Plan.path(digest: digest, folder)
+  }
 
   private static func path(digest: String, _ folder: String) -> String {
     "\(folder)/plans/\(digest).json"

@@ -9,7 +9,7 @@ extension Plan {
   ///
   /// - Parameter results: folder of all experiments' results, with the plan's traces.
   /// - Returns: each with the place in the experiment file.
-  public func warnings(_ experiment: Experiment, results: String) -> [InputError] {
+  public func doubts(_ experiment: Experiment, results: String) -> [InputError] {
     var warnings = InputErrors()
     let algorithms = Set(
       runs.compactMap { $0.specification.document["algorithm"]?.textValue })
@@ -55,7 +55,8 @@ extension Experiment {
       return $0.location.error(
         "is read by no algorithm of the grid",
         advice: readers.isEmpty
-          ? "Take it out" : "It is for \(readers.joined(separator: ", ")); take it out, or add one of them")
+          ? "Take it out"
+          : "It is for \(readers.joined(separator: ", ")); take it out, or add one of them")
     }
   }
 
@@ -63,7 +64,8 @@ extension Experiment {
 
   /// Units of quantities that differ from their defaults by a factor, and how large a factor is likely an error.
   private static let units: Set<String> = [
-    "Hz", "bit", "bit/s", "W", "J", "kWh", "s", "m", "m/s", "GFLOP", "GFLOP/s", "FLOP/s", "FLOP/cycle",
+    "Hz", "bit", "bit/s", "W", "J", "kWh", "s", "m", "m/s", "GFLOP", "GFLOP/s", "FLOP/s",
+    "FLOP/cycle",
   ]
   private static let largestFactor = 1000.0
   private static let largestDecibels = 60.0
@@ -74,7 +76,9 @@ extension Experiment {
         let usual = parameter.defaultValue.numbers.first
       else { return nil }
       for value in setting.value.numbers {
-        guard let problem = Experiment.doubt(value, usual: usual, unit: parameter.unit) else { continue }
+        guard let problem = Experiment.doubt(value, usual: usual, unit: parameter.unit) else {
+          continue
+        }
         return setting.location.error(
           problem, value: CSVWriter.text(of: value),
           advice: "Check the unit: it is \(parameter.unit)")
@@ -119,7 +123,8 @@ extension Experiment {
           place(of: "slotLength").error(
             "the trace is sampled every \(CSVWriter.text(of: step)) s, which is coarser than the slot of "
               + "\(CSVWriter.text(of: slot)) s: positions between samples are interpolated",
-            advice: "Where that matters run SUMO with a --step-length of \(CSVWriter.text(of: slot))"))
+            advice:
+              "Where that matters run SUMO with a --step-length of \(CSVWriter.text(of: slot))"))
       }
       guard let range, !sites.isEmpty else { continue }
       let distances = trace.nearestDistances(to: sites)
@@ -128,7 +133,9 @@ extension Experiment {
           place(of: value("rsuPositions")?.pairs.isEmpty == false ? "rsuPositions" : "rsu").error(
             "no vehicle comes near the RSU at [\(CSVWriter.text(of: site.x)), \(CSVWriter.text(of: site.y))]: the "
               + "nearest is about \(Int(distance)) m away, its range is \(CSVWriter.text(of: range)) m",
-            advice: "Give positions in the trace's coordinates; 'veclab inspect' shows where its roads are"))
+            advice:
+              "Give positions in the trace's coordinates; 'veclab inspect' shows where its roads are"
+          ))
       }
     }
     return warnings
@@ -154,7 +161,9 @@ extension ParameterValue {
   /// A position, or a list of positions.
   fileprivate var pairs: [(x: Double, y: Double)] {
     guard case .list(let values) = self else { return [] }
-    if values.count == 2, case let own = numbers, own.count == 2, values.allSatisfy({ $0.numbers.count == 1 && !$0.isList }) {
+    if values.count == 2, case let own = numbers, own.count == 2,
+      values.allSatisfy({ $0.numbers.count == 1 && !$0.isList })
+    {
       return [(own[0], own[1])]
     }
     return values.flatMap(\.pairs)
@@ -168,7 +177,9 @@ extension TraceFile {
   fileprivate var samplingStep: Double? {
     guard times.count > 1 else { return nil }
     let stride = max((times.count - 1) / 1000, 1)
-    let steps = Swift.stride(from: 0, to: times.count - 1, by: stride).map { times[$0 + 1] - times[$0] }
+    let steps = Swift.stride(from: 0, to: times.count - 1, by: stride).map {
+      times[$0 + 1] - times[$0]
+    }
     return Statistics.quantile(steps, 0.5)
   }
 

@@ -34,6 +34,13 @@ public struct PointFilter: Sendable, Equatable {
     if values.isEmpty { throw failure("has no value", "Write \(key)=VALUE") }
   }
 
+  /// What was given as the value of a parameter: a list of one may stand without brackets.
+  package func value(for parameter: Parameter) -> ParameterValue {
+    let value = values.count == 1 ? values[0] : .list(values)
+    let isSingle = parameter.kind.accept(value) == nil
+    return isSingle && parameter.kind.accept(.list([value])) != nil ? .list([value]) : value
+  }
+
   /// The parts between commas that stand outside brackets, without white space around them.
   private static func pieces(_ text: Substring) -> [String] {
     var pieces = [""]
@@ -126,6 +133,7 @@ extension Plan {
     self.init(
       experiment: experiment.name, profile: experiment.profile, dimensions: experiment.dimensions,
       runs: runs, points: planned, record: record, limits: experiment.limits)
+    warnings = inputs.warnings
   }
 
   private static func select(
@@ -219,10 +227,11 @@ extension Plan {
 }
 
 /// Traces and DNN tables of an experiment, each brought into its folder of results once.
-private struct PlanInputs {
+struct PlanInputs {
   let experiment: Experiment
   let folder: String
-  var traces: [String: (path: String, digest: String)] = [:]
+  private var traces: [String: ImportedTrace] = [:]
+  private(set) var warnings: [String] = []
   var tables: [String: (path: String, digest: String)] = [:]
   var agents: [String: [String: String]] = [:]
 
@@ -240,14 +249,16 @@ private struct PlanInputs {
     }
   }
 
-  mutating func trace(_ name: String?) throws -> (path: String, digest: String) {
+  mutating func trace(_ name: String?) throws -> ImportedTrace {
     // Without a dimension `trace` there is exactly one.
     let source = experiment.traces.first { $0.name == name } ?? experiment.traces[0]
     if let known = traces[source.path] { return known }
     try experiment.checkExists(source)
     do {
-      let found = try importedTrace(source.path, experimentFolder: folder)
+      let found = try importedTrace(
+        source.path, experimentFolder: folder, reading: source.reading)
       traces[source.path] = found
+      warnings += found.warnings.map { "\(source.path): \($0)" }
       return found
     } catch let error as InputError {
       throw source.location.wrapping(error, "cannot be imported", value: source.path)

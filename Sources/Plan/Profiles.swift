@@ -1,6 +1,8 @@
 extension YAMLMapping {
   /// Keys that a profile may override.
-  private static let profileKeys = ["trace", "parameters", "grid", "record", "limits"]
+  private static let profileKeys = [
+    "trace", "coordinates", "net", "parameters", "grid", "record", "limits",
+  ]
 
   /// The file's mapping with a profile's overrides in it.
   ///

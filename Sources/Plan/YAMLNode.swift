@@ -70,7 +70,8 @@ struct YAMLNode {
       try withExtendedLifetime(parser) {
         if let root {
           try YAMLNode.refuseAnchorsAndTags(root, file: file, depth: 0)
-          try YAMLNode.refuseCommonTags(root, lines: text.split(separator: "\n", omittingEmptySubsequences: false), file: file)
+          try YAMLNode.refuseCommonTags(
+            root, lines: text.split(separator: "\n", omittingEmptySubsequences: false), file: file)
         }
       }
     } catch let error as YamlError {

@@ -13,14 +13,15 @@ internal import Trace
 ///   - runFolder: the run's `result` folder, or the run's own folder; what is read is checked against its manifest.
 ///   - tracePath: FCD file or imported trace; it needs windows for evaluation only.
 ///   - settings: parameters to change, none of which may be the algorithm's.
+///   - warn: Takes what the import of the trace warns of.
 /// - Throws: `InputError` with file, key and value for whatever does not go with the policy.
 public func evaluatePolicy(
   runFolder: String, tracePath: String, settings: [PointFilter], episodes: Int?, isRecording: Bool,
-  output: String, models: [AnyModel] = Models.all
+  output: String, models: [AnyModel] = Models.all, warn: @escaping (String) -> Void = { _ in }
 ) throws {
   let evaluation = try PolicyEvaluation(
     runFolder: runFolder, tracePath: tracePath, settings: settings, episodes: episodes,
-    isRecording: isRecording, output: output)
+    isRecording: isRecording, output: output, warn: warn)
   guard let model = Models.named(evaluation.modelName, among: models) else {
     throw RunDocument.damaged("it names no model of this program")
   }
@@ -35,6 +36,7 @@ struct PolicyEvaluation {
   let episodes: Int?
   let isRecording: Bool
   let output: String
+  let warn: (String) -> Void
   private let start = monotonicSeconds()
   private let startOfDay = Provenance.timeOfDay()
   private let processorStart = workSeconds()
@@ -44,8 +46,9 @@ struct PolicyEvaluation {
 
   init(
     runFolder: String, tracePath: String, settings: [PointFilter], episodes: Int?,
-    isRecording: Bool, output: String
+    isRecording: Bool, output: String, warn: @escaping (String) -> Void
   ) throws {
+    self.warn = warn
     var output = output
     while output.count > 1, output.hasSuffix("/") { output.removeLast() }
     if Files.exists(output) {
@@ -84,8 +87,9 @@ struct PolicyEvaluation {
     let changed = try parameters(of: trained, model, algorithm)
     let profiles = try policy.profiles(
       Model.profileNames(changed), areGiven: settings.contains { $0.key == "dnnTypes" })
-    let (path, digest) = try importedTrace(tracePath, experimentFolder: temporary)
-    let imported = Files.path(path, relativeTo: temporary)
+    let source = try importedTrace(tracePath, experimentFolder: temporary)
+    for warning in source.warnings { warn("\(tracePath): \(warning)") }
+    let imported = Files.path(source.path, relativeTo: temporary)
     do {
       let trace = try TraceFile(path: imported)
       guard case .object(var members) = policy.document else {
@@ -94,7 +98,7 @@ struct PolicyEvaluation {
       members["parameters"] = changed.identity(
         schema: Model.parameters + algorithm.parameters
           + RunParameters.schema(isLearner: algorithm.isLearner))
-      members["trace"] = .text(digest)
+      members["trace"] = .text(source.digest)
       members["profiles"] = .object(profiles.mapValues { .text($0.digest) })
       members["record"] = .list(isRecording ? [.text("slots")] : [])
       let evaluated = try RunDocument(.object(members), model: model, algorithm: algorithm)
@@ -131,16 +135,13 @@ struct PolicyEvaluation {
           "is not a parameter of the run", key: "--parameters", value: setting.key,
           advice: nearest.map { "Did you mean '\($0)'?" })
       }
-      let value = setting.values.count == 1 ? setting.values[0] : .list(setting.values)
+      let value = setting.value(for: parameter)
       if ofTraining.contains(setting.key) { throw ofPolicy(setting.key, value, trained) }
       guard given.insert(setting.key).inserted else {
         throw InputError(
           "is given twice", key: "--parameters", value: setting.key, advice: "Give it once")
       }
-      // A list of one may stand without brackets.
-      let isSingle = parameter.kind.accept(value) == nil
-      values[setting.key] =
-        isSingle && parameter.kind.accept(.list([value])) != nil ? .list([value]) : value
+      values[setting.key] = value
     }
     if let episodes { values["evaluationEpisodes"] = .integer(episodes) }
     let wanted = try ParameterValues(schema: schema, setting: values)

@@ -54,7 +54,11 @@ public enum Files {
     return text
   }
 
-  /// Refuses what is neither a regular file nor a folder: a pipe without a writer would be waited for for ever.
+  /// Where file systems of the kernel's own are mounted: what looks like files there may never end.
+  private static let kernelFolders = ["/proc", "/sys", "/sys/kernel/debug", "/sys/kernel/tracing"]
+
+  /// Refuses what is neither a regular file nor a folder, and files of the kernel: a pipe without a writer would be
+  /// waited for for ever.
   ///
   /// - Throws: `InputError` that names the path; one where nothing is passes, opening it says so.
   public static func refuseSpecialFile(_ path: String) throws {
@@ -62,6 +66,19 @@ public enum Files {
     guard stat(path, &status) == 0 else { return }
     guard [S_IFREG, S_IFDIR].contains(status.st_mode & S_IFMT) else {
       throw InputError("is not a regular file", file: path, advice: "Give the path of a file")
+    }
+    var root = stat()
+    // Where nothing is mounted there, the folders are the root's.
+    let isOfKernel =
+      stat("/", &root) == 0 && status.st_dev != root.st_dev
+      && kernelFolders.contains { folder in
+        var other = stat()
+        return stat(folder, &other) == 0 && other.st_dev == status.st_dev
+      }
+    if isOfKernel {
+      throw InputError(
+        "is no file on a disk but one of the kernel's", file: path,
+        advice: "Give the path of a file, or a copy of it")
     }
   }
 
@@ -99,6 +116,11 @@ public enum Files {
 
   /// Whether something exists at a path.
   public static func exists(_ path: String) -> Bool { access(path, F_OK) == 0 }
+
+  /// Folder for files that nobody keeps.
+  public static var temporaryFolder: String {
+    getenv("TMPDIR").map { String(cString: $0) } ?? "/tmp"
+  }
 
   /// The same path from the root of the file system.
   public static func absolute(_ path: String) -> String {

@@ -113,8 +113,7 @@ public struct Calibration: Sendable {
   private func measure(
     _ entry: SweepEntry, _ run: PlannedRun, _ execute: Execute
   ) throws -> Sample {
-    let temporary = getenv("TMPDIR").map { String(cString: $0) } ?? "/tmp"
-    let folder = "\(temporary)/veclab-calibration-\(getpid())-\(entry.kind)"
+    let folder = "\(Files.temporaryFolder)/veclab-calibration-\(getpid())-\(entry.kind)"
     try Files.makeFolder(folder)
     defer { try? Files.remove(folder) }
     let schedule = RunSchedule(run.specification.document)
@@ -172,7 +171,8 @@ public struct Calibration: Sendable {
     let warmUp = typical(.warmUp) ?? training ?? 0
     let evaluation = typical(.evaluation) ?? training ?? warmUp
     // The first episode also paid for the start: the scenario, the networks, the replay buffer.
-    let first = times.first?.kind == .training ? training : times.first?.kind == .warmUp ? warmUp : evaluation
+    let first =
+      times.first?.kind == .training ? training : times.first?.kind == .warmUp ? warmUp : evaluation
     let start = max((times.first?.seconds ?? 0) - (first ?? 0), 0)
     return start + Double(warmUpEpisodes) * warmUp
       + Double(trainingEpisodes) * (training ?? warmUp)

@@ -148,7 +148,8 @@ public enum SweepIndex {
       let fields = line.split(separator: 9, omittingEmptySubsequences: false)
         .map { String(decoding: $0, as: UTF8.self) }
       // Lists of older programs have no column of the work.
-      guard [5, 6].contains(fields.count), let label = fields.last, let episodes = Int(fields[3]) else {
+      guard [5, 6].contains(fields.count), let label = fields.last, let episodes = Int(fields[3])
+      else {
         throw InputError(
           "is not a list of runs", file: path, line: index + 1,
           advice: "It is written anew by 'veclab run'")

@@ -1,153 +1,73 @@
+import Glibc
 import Support
 
-/// Reader of a trace file, mapped into memory.
+/// Reader of a trace file.
 ///
 /// Opening it checks everything: magic, version, sizes, order of times, vehicle indices and the SHA-256 of
-/// every block, so that nothing can go wrong afterwards. A damaged file is an `InputError`.
+/// every block, so that nothing can go wrong afterwards. A damaged file is an `InputError`. Rows are read in pieces
+/// as they are asked for: memory grows with steps and vehicles, not with rows.
+///
+/// A file that somebody changes or cuts off in place while it is in use cannot be relied on: then the process ends
+/// with an error that names it (see `lose`).
 public final class TraceFile: Sendable {
+  /// The file's path, or what errors call it: the input that it was imported from.
   public let path: String
   public let header: TraceHeader
   /// SHA-256 of the content (projection, steps, rows, names): the same for every file that holds the same.
   public let digest: String
+  /// Whether it is of a version that keeps what its import warned of.
+  public let keepsNotes: Bool
+  /// What its import warned of, a sentence each without a full stop; no part of the content.
+  public let notes: [String]
   /// Times of the steps in seconds, strictly increasing.
   public let times: [Double]
-  private let mapped: MappedFile
-  /// Per step: offset of its rows in the file, and their number.
+  private let file: RandomAccessFile
   private let rowOffsets: [Int]
   private let rowCounts: [Int]
-  private let namesOffset: Int
+  private let names: [UInt8]
 
-  public init(path: String) throws {
+  /// - Parameter name: What errors call it; default: its path.
+  public convenience init(path: String, name: String? = nil) throws {
+    try self.init(RandomAccessFile(path: path, name: name ?? path))
+  }
+
+  /// A trace in an open file.
+  ///
+  /// - Parameters:
+  ///   - descriptor: of a regular file, open for reading; it is closed with this object.
+  ///   - name: What errors call it.
+  public convenience init(descriptor: Int32, name: String) throws {
+    try self.init(RandomAccessFile(descriptor: descriptor, name: name))
+  }
+
+  private init(_ file: RandomAccessFile) throws {
     precondition(MemoryLayout<TraceRow>.stride == TraceFormat.rowBytes)
-    self.path = path
-    let file = try MappedFile(path: path)
-    mapped = file
-    func damaged(_ problem: String) -> InputError {
-      InputError(
-        "is damaged: \(problem)", file: path, advice: "Import the trace again with 'veclab import'")
-    }
+    let contents = try TraceContents(file)
+    self.file = file
+    path = file.name
+    header = contents.header
+    digest = contents.digest
+    keepsNotes = contents.version >= 2
+    notes = contents.notes
+    times = contents.times
+    rowOffsets = contents.rowOffsets
+    rowCounts = contents.rowCounts
+    names = contents.names
+  }
 
-    guard file.count >= 8, Array(file.bytes(0..<8)) == TraceFormat.magic else {
-      throw InputError(
-        "is not a trace file", file: path,
-        advice: "Make one from SUMO's floating-car data with 'veclab import FILE.fcd.xml.gz'")
-    }
-    guard file.count >= TraceFormat.headerBytes else { throw damaged("it ends inside its header") }
-    guard file.word(at: 8) == TraceFormat.version else {
-      throw InputError(
-        "has version \(file.word(at: 8)) of the trace format, this program reads version "
-          + "\(TraceFormat.version)", file: path,
-        advice: "Import the trace again with this version of 'veclab import'")
-    }
-    let checksum = TraceFormat.checksumOffset
-    guard file.digest(0..<checksum) == file.text(checksum..<TraceFormat.headerBytes) else {
-      throw damaged("the checksum of its header is wrong")
-    }
-    guard let fileBytes = file.size(at: 16), let steps = file.size(at: 24),
-      let rows = file.size(at: 32), let vehicles = file.size(at: 40),
-      let blocks = file.size(at: 48), let indexOffset = file.size(at: 56),
-      let namesOffset = file.size(at: 64), let namesBytes = file.size(at: 72),
-      file.word(at: 120) == 0
-    else { throw damaged("its header holds impossible sizes") }
-    guard fileBytes == file.count else {
-      throw damaged("it has \(file.count) bytes, its header says \(fileBytes)")
-    }
-    guard indexOffset >= TraceFormat.headerBytes, steps >= 1, blocks >= 1,
-      namesOffset == indexOffset + blocks * TraceFormat.indexEntryBytes,
-      namesOffset + namesBytes == fileBytes, namesBytes % 8 == 0,
-      namesBytes >= (vehicles + 1) * 8, steps * TraceFormat.stepBytes <= fileBytes,
-      rows * TraceFormat.rowBytes <= fileBytes
-    else { throw damaged("its parts do not fit together") }
-
-    let projection: TraceProjection
-    switch file.word(at: 96) {
-    case 0: projection = .none
-    case 1:
-      projection = .localPlane(longitude: file.number(at: 104), latitude: file.number(at: 112))
-    default: throw damaged("its projection is unknown")
-    }
-    header = TraceHeader(
-      firstTime: file.number(at: 80), lastTime: file.number(at: 88), steps: steps, rows: rows,
-      vehicles: vehicles, projection: projection)
-
-    var times: [Double] = []
-    var rowOffsets: [Int] = []
-    var rowCounts: [Int] = []
-    times.reserveCapacity(steps)
-    rowOffsets.reserveCapacity(steps)
-    rowCounts.reserveCapacity(steps)
-    var blockDigests: [String] = []
-    var nextOffset = TraceFormat.headerBytes
-    var totalRows = 0
-    for block in 0..<blocks {
-      let entry = indexOffset + block * TraceFormat.indexEntryBytes
-      guard let offset = file.size(at: entry), let bytes = file.size(at: entry + 8),
-        offset == nextOffset, bytes >= 16, offset + bytes <= indexOffset
-      else { throw damaged("block \(block) lies outside the file") }
-      nextOffset = offset + bytes
-      let digest = file.digest(offset..<offset + bytes)
-      guard digest == file.text(entry + 16..<entry + TraceFormat.indexEntryBytes) else {
-        throw damaged(
-          "the checksum of block \(block) (bytes \(offset) to \(offset + bytes)) is wrong")
-      }
-      blockDigests.append(digest)
-      guard let blockSteps = file.size(at: offset), let blockRows = file.size(at: offset + 8),
-        blockSteps <= bytes, blockRows <= bytes,
-        16 + blockSteps * TraceFormat.stepBytes + blockRows * TraceFormat.rowBytes == bytes
-      else { throw damaged("block \(block) has impossible sizes") }
-      var rowOffset = offset + 16 + blockSteps * TraceFormat.stepBytes
-      for step in 0..<blockSteps {
-        let place = offset + 16 + step * TraceFormat.stepBytes
-        let time = file.number(at: place)
-        guard time.isFinite, times.last.map({ $0 < time }) ?? true,
-          let count = file.size(at: place + 8),
-          rowOffset + count * TraceFormat.rowBytes <= nextOffset
-        else { throw damaged("a step of block \(block) is impossible") }
-        times.append(time)
-        rowOffsets.append(rowOffset)
-        rowCounts.append(count)
-        rowOffset += count * TraceFormat.rowBytes
-        totalRows += count
-      }
-      guard rowOffset == nextOffset else { throw damaged("block \(block) has rows of no step") }
-      let isSound = file.rows(
-        at: offset + 16 + blockSteps * TraceFormat.stepBytes, count: blockRows
-      ).allSatisfy { $0.vehicle >= 0 && $0.vehicle < vehicles && $0.x.isFinite && $0.y.isFinite }
-      guard isSound else { throw damaged("block \(block) holds an impossible row") }
-    }
-    guard nextOffset == indexOffset, times.count == steps, totalRows == rows,
-      times.first == header.firstTime, times.last == header.lastTime
-    else { throw damaged("its header and its blocks disagree") }
-
-    let namesDigest = file.digest(namesOffset..<namesOffset + namesBytes)
-    let content = SHA256Digest.hex(
-      of: TraceFormat.contentText(
-        projection: projection, blockDigests: blockDigests, namesDigest: namesDigest))
-    guard content == file.text(TraceFormat.digestOffset..<TraceFormat.digestOffset + 64) else {
-      throw damaged("the digest of its content is wrong")
-    }
-    var nameStart = 0
-    for vehicle in 0...vehicles {
-      guard let offset = file.size(at: namesOffset + vehicle * 8),
-        offset >= nameStart, (vehicles + 1) * 8 + offset <= namesBytes
-      else { throw damaged("its table of names is impossible") }
-      nameStart = offset
-    }
-
-    digest = content
-    self.times = times
-    self.rowOffsets = rowOffsets
-    self.rowCounts = rowCounts
-    self.namesOffset = namesOffset
+  /// Whether an open regular file begins as traces do; its position stays.
+  public static func isTrace(descriptor: Int32) -> Bool {
+    var start = [UInt8](repeating: 0, count: TraceFormat.magic.count)
+    return pread(descriptor, &start, start.count, 0) == start.count && start == TraceFormat.magic
   }
 
   /// The id that a vehicle had in the input.
   public func vehicleName(_ index: Int) -> String {
     precondition(index >= 0 && index < header.vehicles, "no vehicle \(index) in this trace")
-    let start = Int(mapped.word(at: namesOffset + index * 8))
-    let end = Int(mapped.word(at: namesOffset + index * 8 + 8))
-    let text = namesOffset + (header.vehicles + 1) * 8
-    return mapped.text(text + start..<text + end)
+    let text = (header.vehicles + 1) * 8
+    let start = text + Int(names.word(at: index * 8))
+    let end = text + Int(names.word(at: index * 8 + 8))
+    return names.text(start..<end)
   }
 
   /// The first step at a time or after it; the number of steps if there is none.
@@ -161,6 +81,9 @@ public final class TraceFile: Sendable {
     return low
   }
 
+  /// Bytes that are read at once, unless a step has more: few calls, and what is read stays in the cache.
+  private static let pieceBytes = 64 * 1024
+
   /// Calls `body` with the time and the rows of every step, in order of time.
   ///
   /// - Parameters:
@@ -171,11 +94,78 @@ public final class TraceFile: Sendable {
     from: Double? = nil, to: Double? = nil,
     _ body: (_ time: Double, _ rows: Span<TraceRow>) throws -> Void
   ) rethrows {
+    requireUnchanged()
     var step = from.map { firstStep(atOrAfter: $0) } ?? 0
-    while step < times.count, to.map({ times[step] <= $0 }) ?? true {
-      let rows = mapped.rows(at: rowOffsets[step], count: rowCounts[step])
-      try body(times[step], rows.span)
-      step += 1
+    let end = max(step, to.map { firstStep(after: $0) } ?? times.count)
+    var piece: [TraceRow] = []
+    while step < end {
+      let stop = endOfPiece(from: step, before: end)
+      let count =
+        (rowOffsets[stop - 1] - rowOffsets[step]) / TraceFormat.rowBytes + rowCounts[stop - 1]
+      read(step: step, rows: count, into: &piece)
+      var first = 0
+      for step in step..<stop {
+        try body(times[step], piece.span.extracting(first..<first + rowCounts[step]))
+        first += rowCounts[step]
+      }
+      step = stop
     }
+    requireUnchanged()
+  }
+
+  private func firstStep(after time: Double) -> Int {
+    var step = firstStep(atOrAfter: time)
+    if step < times.count, times[step] == time { step += 1 }
+    return step
+  }
+
+  /// The step after the last one whose rows follow those of `step` in the file, up to `pieceBytes`.
+  private func endOfPiece(from step: Int, before end: Int) -> Int {
+    var stop = step + 1
+    while stop < end,
+      rowOffsets[stop] == rowOffsets[stop - 1] + rowCounts[stop - 1] * TraceFormat.rowBytes,
+      rowOffsets[stop] + rowCounts[stop] * TraceFormat.rowBytes - rowOffsets[step]
+        <= TraceFile.pieceBytes
+    { stop += 1 }
+    return stop
+  }
+
+  /// Reads rows; `piece` grows to the largest piece.
+  private func read(step: Int, rows: Int, into piece: inout [TraceRow]) {
+    if piece.count < rows {
+      piece = [TraceRow](
+        repeating: TraceRow(vehicle: 0, x: 0, y: 0),
+        count: max(rows, min(TraceFile.pieceBytes / TraceFormat.rowBytes, header.rows)))
+    }
+    do {
+      try piece.withUnsafeMutableBytes {
+        try file.read(
+          into: UnsafeMutableRawBufferPointer(rebasing: $0[..<(rows * TraceFormat.rowBytes)]),
+          at: rowOffsets[step])
+      }
+    } catch {
+      lose(error)
+    }
+    let vehicles = header.vehicles
+    let isSound = piece[..<rows].allSatisfy { $0.vehicle >= 0 && $0.vehicle < vehicles }
+    if !isSound { lose(RandomAccessFile.changed(path)) }
+  }
+
+  /// Ends the process if the file is not what it was; a new time stamp alone is no change.
+  private func requireUnchanged() {
+    let (known, now) = file.stamps
+    guard known != now else { return }
+    guard let now, now.bytes == known.bytes, (try? TraceContents(file))?.digest == digest else {
+      lose(RandomAccessFile.changed(path))
+    }
+    file.accept(now)
+  }
+
+  /// Ends the process with an error: what has been computed of a file that has changed is worth nothing, and there
+  /// is nothing to go on with.
+  private func lose(_ error: any Error) -> Never {
+    let text = Array("Error: \(error)\n".utf8)
+    text.withUnsafeBytes { try? Files.writeAll($0, to: STDERR_FILENO, path: "<standard error>") }
+    exit(EXIT_FAILURE)
   }
 }

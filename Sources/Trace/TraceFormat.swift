@@ -1,3 +1,5 @@
+import Support
+
 /// One vehicle at one time step.
 public struct TraceRow: Sendable, Equatable, BitwiseCopyable {
   /// Index of the vehicle in the trace, in order of first appearance.
@@ -43,22 +45,26 @@ public struct TraceHeader: Sendable, Equatable {
   public var projection: TraceProjection
 }
 
-/// The layout of a trace file, version 1. All words are 64 bits, little-endian; numbers are IEEE doubles.
+/// The layout of a trace file, version 2. All words are 64 bits, little-endian; numbers are IEEE doubles.
 ///
 ///     0    "VECTRACE", version, file bytes, steps, rows, vehicles, blocks, index offset, names offset,
-///          names bytes, first time, last time, projection (0, 1), longitude, latitude, 0
+///          names bytes, first time, last time, projection (0, 1), longitude, latitude,
+///          notes bytes (0 in version 1)
 ///     128  content digest, 64 hexadecimal digits
 ///     192  SHA-256 of the 192 bytes before, 64 hexadecimal digits
 ///     256  blocks: steps, rows; per step: time, rows; per row: vehicle, x, y, speed, position
 ///     ..   index, per block: offset, bytes, SHA-256 (64 digits)
 ///     ..   names: vehicles + 1 offsets, then UTF-8, padded with zeros to 8 bytes
+///     ..   notes, if any: SHA-256 of the rest (64 digits), UTF-8, a note per line
 ///
 /// A block holds whole steps and ends with the first step that brings it to `blockBytes`, so equal content
 /// makes equal blocks. The content digest is the SHA-256 of the projection, of the digests of all blocks, and
-/// of the digest of the names.
+/// of the digest of the names: it is the same for all versions, and notes are no part of it.
 enum TraceFormat {
   static let magic: [UInt8] = Array("VECTRACE".utf8)
-  static let version: UInt64 = 1
+  static let version: UInt64 = 2
+  /// Those that can be read.
+  static let versions: ClosedRange<UInt64> = 1...2
   static let headerBytes = 256
   static let digestOffset = 128
   static let checksumOffset = 192
@@ -80,9 +86,25 @@ enum TraceFormat {
   static func contentText(
     projection: TraceProjection, blockDigests: [String], namesDigest: String
   ) -> String {
-    var text = "VECTRACE \(version)\n"
+    var text = "VECTRACE 1\n"
     for word in words(of: projection) { text += "\(word)\n" }
     for digest in blockDigests { text += "\(digest)\n" }
     return text + "names \(namesDigest)\n"
+  }
+
+  /// The bytes of some notes.
+  static func bytes(ofNotes notes: [String]) -> [UInt8] {
+    guard !notes.isEmpty else { return [] }
+    let lines = notes.map { String($0.map { $0.isNewline ? " " : $0 }) }
+    let text = Array(lines.joined(separator: "\n").utf8)
+    return Array(SHA256Digest.hex(of: text).utf8) + text
+  }
+
+  /// The notes in bytes; nil if they are damaged.
+  static func notes(in bytes: ArraySlice<UInt8>) -> [String]? {
+    if bytes.isEmpty { return [] }
+    let text = bytes.dropFirst(64)
+    guard bytes.prefix(64).elementsEqual(SHA256Digest.hex(of: Array(text)).utf8) else { return nil }
+    return String(decoding: text, as: UTF8.self).split(separator: "\n").map(String.init)
   }
 }

@@ -77,6 +77,9 @@ enum DecimalText {
   }
 
   /// Seconds (`12.30`) or clock time (`HH:MM:SS`, `HH:MM:SS.ss`, `D:HH:MM:SS`) as seconds; nil for anything else.
+  ///
+  /// SUMO up to 1.8 wrote `0.10` behind the seconds of a clock time, `00:00:050.10` for 5.1 s: three digits are two
+  /// and the zero before the point.
   static func time(_ text: UnsafeRawBufferPointer) -> Double? {
     guard text.contains(UInt8(ascii: ":")) else { return number(text) }
     var i = 0
@@ -98,7 +101,12 @@ enum DecimalText {
       }
       i += 1
     }
-    guard digits > 0, fields.count >= 2, field < 60, fields[fields.count - 1] < 60,
+    if digits == 3 {
+      guard field % 10 == 0, i < text.count else { return nil }
+      field /= 10
+      digits = 2
+    }
+    guard (1...2).contains(digits), fields.count >= 2, field < 60, fields[fields.count - 1] < 60,
       fields.count == 2 || fields[1] < 24
     else { return nil }
     let days = fields.count == 3 ? fields[0] : 0

@@ -7,7 +7,7 @@ import Support
 final class RawInput {
   /// What errors call the input.
   let name: String
-  private let descriptor: Int32
+  let descriptor: Int32
   private(set) var bytes: UnsafeMutableBufferPointer<UInt8>
   /// The part of the buffer that has not been used.
   var used = 0

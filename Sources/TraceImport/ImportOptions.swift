@@ -1,3 +1,6 @@
+import Foundation
+import Support
+
 /// What to keep of the input, and how to read its coordinates.
 public struct ImportOptions: Sendable {
   public enum Coordinates: String, Sendable, CaseIterable {
@@ -11,6 +14,8 @@ public struct ImportOptions: Sendable {
   public enum Parser: String, Sendable, CaseIterable {
     /// A scanner for what is exactly as SUMO writes it, libxml2 for everything else.
     case automatic = "auto"
+    /// The same without vector instructions.
+    case scalar
     case libxml2
   }
 
@@ -42,17 +47,45 @@ public struct ImportOptions: Sendable {
   public var end: Double?
   public var rectangle: Rectangle?
   public var circle: Circle?
-  /// Vehicle types to keep; empty: all.
+  /// Vehicle types to keep, with the types that SUMO makes of them for single vehicles (`car@v`); empty: all.
   public var types: [String] = []
   /// Keeps only steps whose time is a multiple of this, seconds.
   public var step: Double?
   public var coordinates = Coordinates.auto
+  /// Of the network that the vehicles drive on: tells what `auto` means.
+  public var network: NetworkLocation?
   public var parser = Parser.automatic
   /// Threads that inflate and parse, 1 or 2.
   public var threads = 2
   public var limits = ImportLimits()
+  /// Bytes that are inflated and scanned at once; nothing else depends on it.
+  public var blockBytes = 256 * 1024
 
   public init() {}
+
+  /// Names with commas between them: blanks around them are not part of them, and XML's references stand for the
+  /// characters that they name.
+  ///
+  /// - Throws: `InputError` if one is empty.
+  public static func types(_ text: String) throws -> [String] {
+    var names: [String] = []
+    for part in text.split(separator: ",", omittingEmptySubsequences: false) {
+      var name = part.trimmingCharacters(in: .whitespaces)
+      for (reference, character) in [
+        ("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&apos;", "'"), ("&#38;", "&"),
+        ("&amp;", "&"),
+      ] {
+        name = name.replacing(reference, with: character)
+      }
+      guard !name.isEmpty else {
+        throw InputError(
+          "has an empty name", key: "--types", value: text,
+          advice: "Give names with commas between them, like car,bus")
+      }
+      if !names.contains(name) { names.append(name) }
+    }
+    return names
+  }
 
   /// A time as seconds, from `12.3`, `HH:MM:SS` or `D:HH:MM:SS`; nil for anything else.
   public static func time(_ text: String) -> Double? {
@@ -83,8 +116,14 @@ public struct ImportSummary: Sendable, Equatable {
   public var sumSpeed = 0.0
   /// Rows kept that have no speed.
   public var rowsWithoutSpeed = 0
+  /// Rows left out because SUMO's placeholder for no position stands in them.
+  public var rowsWithoutPosition = 0
+  /// Rows outside the rectangle because they are no longitude and latitude, where the others are.
+  public var impossibleRowsOutside = 0
   /// Whether the input was longitude and latitude.
   public var isGeographic = false
+  /// What the user should know, a sentence each without a full stop; the trace keeps them as its notes.
+  public var warnings: [String] = []
   /// What stands where timesteps and vehicles do, but is neither, and was left out.
   public var leftOut: [LeftOut] = []
   /// Bytes of XML that were read.
@@ -121,7 +160,7 @@ extension ImportSummary {
   }
 
   /// What to say of content that was left out, a sentence each without a full stop.
-  public var leftOutWarnings: [String] {
+  var leftOutWarnings: [String] {
     leftOut.map {
       "\($0.what) was left out (\($0.count) times, first in line \($0.line)): is the input damaged?"
     }

@@ -22,8 +22,12 @@ struct ImportSession {
   private enum Plane {
     case unknown
     case metres
-    case geographic(LocalPlane)
+    /// Around the first vehicle that is kept: nil until it comes.
+    case geographic(LocalPlane?)
   }
+
+  /// SUMO's placeholder for a coordinate that a vehicle does not have, -2^30.
+  private static let placeholder = -1_073_741_824.0
 
   /// Largest projected coordinate in metres: beyond it no plane is local.
   private static let farthest = 1e6
@@ -36,17 +40,20 @@ struct ImportSession {
   private var types: TypeFilter
   private let filtersTypes: Bool
   private var plane: Plane
-  private var detection = CoordinateDetection()
+  private var detection: CoordinateDetection
+  /// Whether the detection still takes rows.
+  private var isDetecting = true
   private var waitingSteps: [(time: Double, rows: Int)] = []
   private var waitingRows: [TraceRow] = []
-  private var firstPoint: (longitude: Double, latitude: Double)?
   /// All vehicles that pass the filter of types; per vehicle the last step, and the index in the trace or -1.
   private var seen = VehicleNames()
   private var lastSteps: [Int32] = []
   private var kept: [Int32] = []
   private var keptCount: Int32 = 0
   private var idBytes = 0
-  private var circleCentre = (x: 0.0, y: 0.0)
+  private let circleCentre: (x: Double, y: Double)
+  /// Longitudes and latitudes are within the circle in the plane around its centre.
+  private let circlePlane: LocalPlane?
   private var batch: [TraceRow] = []
   private var step: Int32 = -1
   private var stepVehicles = 0
@@ -61,8 +68,19 @@ struct ImportSession {
     self.writer = writer
     types = TypeFilter(options.types)
     filtersTypes = !options.types.isEmpty
-    plane = options.coordinates == .metres ? .metres : .unknown
-    if let circle = options.circle { circleCentre = (circle.x, circle.y) }
+    detection = CoordinateDetection(network: options.network)
+    circleCentre = options.circle.map { ($0.x, $0.y) } ?? (0, 0)
+    circlePlane = options.circle.flatMap {
+      CoordinateDetection.isGeographic($0.x, $0.y)
+        ? LocalPlane(longitude: $0.x, latitude: $0.y) : nil
+    }
+    switch options.coordinates {
+    case .metres: plane = .metres
+    case .geo:
+      plane = .geographic(nil)
+      summary.isGeographic = true
+    case .auto: plane = .unknown
+    }
     batch.reserveCapacity(ImportSession.batch)
   }
 
@@ -104,8 +122,8 @@ struct ImportSession {
   /// Ends the step.
   ///
   /// - Returns: False if nothing after it is wanted.
-  mutating func endStep() -> Bool {
-    if !batch.isEmpty { flush() }
+  mutating func endStep() throws -> Bool {
+    if !batch.isEmpty { try flush() }
     isInStep = false
     lastCompleteTime = time
     if isSelected && stepVehicles == 0 { summary.emptyTimesteps += 1 }
@@ -182,10 +200,14 @@ struct ImportSession {
         key: "vehicle \(String(decoding: id.prefix(200), as: UTF8.self))")
     }
     lastSteps[vehicle] = step
+    if sample.x == ImportSession.placeholder || sample.y == ImportSession.placeholder {
+      summary.rowsWithoutPosition += 1
+      return
+    }
     let row = TraceRow(
       vehicle: vehicle, x: sample.x, y: sample.y, speed: sample.speed, position: sample.position)
-    if case .unknown = plane {
-      try wait(row, sample.decimals)
+    if isDetecting {
+      try detect(row, sample.decimals)
     } else {
       try keep(row)
     }
@@ -202,60 +224,81 @@ struct ImportSession {
     }
   }
 
-  /// Keeps a row until the coordinates are known.
-  private mutating func wait(_ row: TraceRow, _ decimals: Int) throws {
-    if firstPoint == nil { firstPoint = (row.x, row.y) }
-    // The writer has the step already if no row was waiting when it began.
-    if waitingSteps.isEmpty { waitingSteps.append((time, 0)) }
-    waitingRows.append(row)
-    waitingSteps[waitingSteps.count - 1].rows += 1
-    if options.coordinates == .geo {
-      try resolve(.geographic)
+  /// Takes a row while the detection goes on: until the coordinates are known it waits.
+  private mutating func detect(_ row: TraceRow, _ decimals: Int) throws {
+    detection.add(
+      vehicle: row.vehicle, time: time, x: row.x, y: row.y, speed: row.speed, decimals: decimals)
+    if case .unknown = plane {
+      // The writer has the step already if no row was waiting when it began.
+      if waitingSteps.isEmpty { waitingSteps.append((time, 0)) }
+      waitingRows.append(row)
+      waitingSteps[waitingSteps.count - 1].rows += 1
     } else {
-      detection.add(
-        vehicle: row.vehicle, time: time, x: row.x, y: row.y, speed: row.speed, decimals: decimals)
-      let verdict = detection.verdict
-      if verdict != .undecided { try resolve(verdict) }
+      try keep(row)
     }
+    let verdict = detection.verdict
+    if verdict != .undecided { try resolve(verdict) }
   }
 
-  private mutating func flush() {
-    writer.add(batch)
+  private mutating func flush() throws {
+    try writer.add(contentsOf: batch)
     batch.removeAll(keepingCapacity: true)
   }
 
-  /// Ends the import: the trace file gets its name.
+  /// Ends the import of rows: what is left to do is to finish the writer.
   mutating func finish() throws {
-    if case .unknown = plane {
-      try resolve(options.coordinates == .geo ? .geographic : detection.finalVerdict)
-    }
-    if !batch.isEmpty { flush() }
+    if isDetecting { try resolve(detection.finalVerdict) }
+    if !batch.isEmpty { try flush() }
     summary.ids = Int(keptCount)
     writer.names = seen.selected(kept, count: Int(keptCount))
     seen = VehicleNames()
-    summary.digest = try writer.finish()
+    summary.warnings += types.warnings + countWarnings + summary.leftOutWarnings
+    writer.notes = summary.warnings
+  }
+
+  private var countWarnings: [String] {
+    var warnings: [String] = []
+    if summary.vehicles == 0 { warnings.append("no vehicle was kept, the trace is empty") }
+    if summary.rowsWithoutSpeed > 0 {
+      warnings.append(
+        "\(summary.rowsWithoutSpeed) rows have no speed; it will be derived from positions")
+    }
+    if summary.rowsWithoutPosition > 0 {
+      warnings.append(
+        "\(summary.rowsWithoutPosition) rows were left out: they hold SUMO's placeholder for no "
+          + "position, \(CSVWriter.text(of: ImportSession.placeholder))")
+    }
+    if summary.impossibleRowsOutside > 0 {
+      warnings.append(
+        "\(summary.impossibleRowsOutside) rows outside --rect are no longitude and latitude at all")
+    }
+    return warnings
   }
 
   /// Settles what the coordinates are and lets the waiting rows through.
   private mutating func resolve(_ verdict: CoordinateDetection.Verdict) throws {
-    if verdict == .geographic, let point = firstPoint {
-      try checkGeographic(x: point.longitude, y: point.latitude)
-      let local = LocalPlane(longitude: point.longitude, latitude: point.latitude)
-      plane = .geographic(local)
-      writer.projection = .localPlane(longitude: point.longitude, latitude: point.latitude)
-      summary.isGeographic = true
-      if let circle = options.circle {
-        circleCentre = local.project(longitude: circle.x, latitude: circle.y)
-      }
-    } else {
-      plane = .metres
+    isDetecting = false
+    let isUnknown = if case .unknown = plane { true } else { false }
+    if isUnknown && verdict == .exchanged {
+      throw InputError(
+        "x and y look like latitude and longitude exchanged: only so do the vehicles move as their "
+          + "speeds say",
+        advice:
+          "Exchange x (longitude) and y (latitude), or take them for metres with --coordinates "
+          + "metres (in an experiment file 'coordinates: metres')")
     }
+    let taken: CoordinateDetection.Verdict =
+      isUnknown ? verdict : summary.isGeographic ? .geographic : .metres
+    summary.warnings += detection.warnings(taken)
     detection = CoordinateDetection()
+    guard isUnknown else { return }
+    summary.isGeographic = verdict == .geographic
+    plane = verdict == .geographic ? .geographic(nil) : .metres
     var next = 0
     for (index, waiting) in waitingSteps.enumerated() {
       if index > 0 { try writer.beginStep(time: waiting.time) }
       for row in waitingRows[next..<next + waiting.rows] { try keep(row) }
-      if !batch.isEmpty { flush() }
+      if !batch.isEmpty { try flush() }
       next += waiting.rows
     }
     waitingSteps = []
@@ -276,37 +319,58 @@ struct ImportSession {
     if let rectangle = options.rectangle,
       row.x < rectangle.x0 || row.x > rectangle.x1 || row.y < rectangle.y0 || row.y > rectangle.y1
     {
+      if summary.isGeographic, !CoordinateDetection.isGeographic(row.x, row.y) {
+        summary.impossibleRowsOutside += 1
+      }
       return
     }
-    var placed = row
-    if case .geographic(let local) = plane {
-      try checkGeographic(x: row.x, y: row.y)
-      (placed.x, placed.y) = local.project(longitude: row.x, latitude: row.y)
-    }
+    if summary.isGeographic { try checkGeographic(x: row.x, y: row.y) }
     if let circle = options.circle {
-      let dx = placed.x - circleCentre.x
-      let dy = placed.y - circleCentre.y
-      // Written so that a place beyond what the projection can do (NaN) is outside.
-      guard dx * dx + dy * dy <= circle.radius * circle.radius else { return }
+      guard try isInside(circle, row) else { return }
     }
-    if case .geographic = plane {
-      guard abs(placed.x) <= ImportSession.farthest, abs(placed.y) <= ImportSession.farthest
-      else {
-        throw InputError(
-          "a vehicle at (\(row.x), \(row.y)) is too far from the first one for a plane of metres",
-          advice: "Leave it out with --rect")
-      }
-    }
+    var placed = row
+    if summary.isGeographic { try project(&placed) }
     if kept[row.vehicle] < 0 {
       kept[row.vehicle] = keptCount
       keptCount += 1
     }
     placed.vehicle = Int(kept[row.vehicle])
     batch.append(placed)
-    if batch.count == ImportSession.batch { flush() }
+    if batch.count == ImportSession.batch { try flush() }
     summary.vehicles += 1
     summary.sumX += row.x
     summary.sumY += row.y
     if row.speed.isNaN { summary.rowsWithoutSpeed += 1 } else { summary.sumSpeed += row.speed }
+  }
+
+  private func isInside(_ circle: ImportOptions.Circle, _ row: TraceRow) throws -> Bool {
+    var place = (x: row.x, y: row.y)
+    var centre = circleCentre
+    if summary.isGeographic {
+      try checkGeographic(x: circle.x, y: circle.y)
+      place = circlePlane?.project(longitude: row.x, latitude: row.y) ?? (.nan, .nan)
+      centre = (0, 0)
+    }
+    let dx = place.x - centre.x
+    let dy = place.y - centre.y
+    // A place beyond what the projection can do (NaN) is outside.
+    return dx * dx + dy * dy <= circle.radius * circle.radius
+  }
+
+  /// Puts a longitude and latitude into the plane around the first vehicle that is kept.
+  private mutating func project(_ row: inout TraceRow) throws {
+    let (longitude, latitude) = (row.x, row.y)
+    guard case .geographic(let known) = plane else { return }
+    let local = known ?? LocalPlane(longitude: longitude, latitude: latitude)
+    if known == nil {
+      plane = .geographic(local)
+      writer.projection = .localPlane(longitude: longitude, latitude: latitude)
+    }
+    (row.x, row.y) = local.project(longitude: longitude, latitude: latitude)
+    guard abs(row.x) <= ImportSession.farthest, abs(row.y) <= ImportSession.farthest else {
+      throw InputError(
+        "a vehicle at (\(longitude), \(latitude)) is too far from the first one for a plane of metres",
+        advice: "Leave it out with --rect")
+    }
   }
 }

@@ -1,5 +1,6 @@
 import Glibc
 import Support
+import Trace
 
 /// Reads a file or standard input, plain or gzip, from the beginning to the end.
 ///
@@ -28,6 +29,21 @@ final class InputReader: @unchecked Sendable {
     let descriptor = open(path, O_RDONLY | O_CLOEXEC)
     guard descriptor >= 0 else { throw Files.failure("open", path) }
     input = RawInput(name: path, descriptor: descriptor)
+  }
+
+  /// Whether the input is the file of that status.
+  func isFile(_ other: stat) -> Bool {
+    var status = stat()
+    return fstat(input.descriptor, &status) == 0 && status.st_dev == other.st_dev
+      && status.st_ino == other.st_ino
+  }
+
+  /// If the input is a trace file, a descriptor of it that is the caller's.
+  func traceDescriptor() throws -> Int32? {
+    guard TraceFile.isTrace(descriptor: input.descriptor) else { return nil }
+    let descriptor = fcntl(input.descriptor, F_DUPFD_CLOEXEC, 0)
+    guard descriptor >= 0 else { throw Files.failure("read", name) }
+    return descriptor
   }
 
   /// Reads some uncompressed bytes; 0 at the end.

@@ -1,7 +1,8 @@
 import CScanner
+import CZlib
 import Glibc
 import Support
-import Trace
+public import Trace
 
 /// Turns SUMO floating-car data into a trace file.
 public enum TraceImporter {
@@ -16,29 +17,83 @@ public enum TraceImporter {
     from input: String, to output: String, options: ImportOptions = ImportOptions()
   ) throws -> ImportSummary {
     let reader = try InputReader(path: input)
-    guard !isSameFile(input, output) else {
+    guard !isSameFile(reader, output) else {
       throw InputError(
         "is the input too, and would be replaced", file: output,
         advice: "Give another name with --output")
     }
     let writer = try TraceWriter(path: output)
     defer { writer.cancel() }
+    var summary = try importRows(reader, writer, options)
+    summary.digest = try writer.finish()
+    return summary
+  }
+
+  /// Opens a trace file, or imports floating-car data to a trace without a name.
+  ///
+  /// - Parameters:
+  ///   - input: A path, or `-` for standard input; what is imported may be a pipe.
+  ///   - options: for floating-car data; of a trace file they are not used.
+  /// - Returns: The trace, whose `notes` are the warnings of its import.
+  /// - Throws: `InputError` as `importTrace` does, or that the trace file is damaged.
+  public static func open(
+    _ input: String, options: ImportOptions = ImportOptions()
+  ) throws -> TraceFile {
+    let reader = try InputReader(path: input)
+    if let descriptor = try reader.traceDescriptor() {
+      return try TraceFile(descriptor: descriptor, name: reader.name)
+    }
+    let writer = try TraceWriter.unnamed()
+    defer { writer.cancel() }
+    _ = try importRows(reader, writer, options)
+    return try writer.finishUnnamed(as: reader.name)
+  }
+
+  /// Everything but finishing the writer.
+  private static func importRows(
+    _ reader: InputReader, _ writer: TraceWriter, _ options: ImportOptions
+  ) throws -> ImportSummary {
     silenceLibXML2()
-    let scanner = options.parser == .libxml2 ? nil : vl_scanner(nil)
+    let scanner: VLScanFunction? =
+      switch options.parser {
+      case .automatic: vl_scanner(nil)
+      case .scalar: vl_scanner("base")
+      case .libxml2: nil
+      }
     let parser = try FCDParser(
       name: reader.name, limits: options.limits, scanner: scanner,
       session: ImportSession(options: options, writer: writer))
     let pipeline = ImportPipeline(
-      BlockSource(reader), workers: options.threads, scanner: scanner,
+      BlockSource(reader, blockBytes: options.blockBytes), workers: options.threads,
+      scanner: scanner,
       takeIn: { try parser.parse($0) })
     try pipeline.run()
     return try parser.finishSession()
   }
 
-  private static func isSameFile(_ input: String, _ output: String) -> Bool {
-    var a = stat()
-    var b = stat()
-    guard input != "-", stat(input, &a) == 0, stat(output, &b) == 0 else { return false }
-    return a.st_dev == b.st_dev && a.st_ino == b.st_ino
+  /// Inflates a file with zlib alone, its own checksum included: what an import is measured against. A file that
+  /// is not gzip is read.
+  ///
+  /// - Returns: Bytes of the content.
+  public static func inflateAlone(_ path: String) throws -> Int {
+    guard let file = gzopen(path, "rb") else { throw Files.failure("open", path) }
+    defer { gzclose(file) }
+    // Half of what is asked for: then zlib inflates to where the caller wants it.
+    gzbuffer(file, 128 * 1024)
+    let capacity = 256 * 1024
+    let buffer = UnsafeMutableRawPointer.allocate(byteCount: capacity, alignment: 64)
+    defer { buffer.deallocate() }
+    var bytes = 0
+    while true {
+      let count = gzread(file, buffer, UInt32(capacity))
+      guard count >= 0 else { throw InputError("cannot be inflated", file: path) }
+      if count == 0 { return bytes }
+      bytes += Int(count)
+    }
+  }
+
+  private static func isSameFile(_ reader: InputReader, _ output: String) -> Bool {
+    var status = stat()
+    return stat(output, &status) == 0 && reader.isFile(status)
   }
 }

@@ -54,7 +54,8 @@ struct Evaluate: ParsableCommand {
     try evaluatePolicy(
       runFolder: runFolder, tracePath: trace,
       settings: parameters.map { try PointFilter($0, option: "--parameters") },
-      episodes: episodes, isRecording: recordSlots, output: output)
+      episodes: episodes, isRecording: recordSlots, output: output,
+      warn: { printWarnings([$0]) })
     print("\(output)/episodes.csv")
   }
 }

@@ -103,7 +103,8 @@ struct ExperimentOptions: ParsableArguments {
         experiment: experiment.name, experimentFolder: folder(of: experiment)) : nil
     let results = scratch?.path ?? results
     let plan = try selection.plan(experiment, results: results)
-    for warning in plan.warnings(experiment, results: results) { complain("Warning: \(warning)") }
+    printWarnings(plan.warnings)
+    for warning in plan.doubts(experiment, results: results) { complain("Warning: \(warning)") }
     do {
       try plan.tryOut(experiment, results: results)
     } catch let error as InputError {
@@ -119,13 +120,15 @@ struct ExperimentOptions: ParsableArguments {
     guard profile == nil, let used = experiment.profile, used != "quick", seconds > 3600,
       experiment.profiles.contains("quick")
     else { return nil }
-    return "this is the profile '\(used)', which takes hours; '--profile quick' shows the same in less"
+    return
+      "this is the profile '\(used)', which takes hours; '--profile quick' shows the same in less"
   }
 
   /// Warns of results that are going to stand where nobody looks for them, or beside another experiment's.
   private func warnOfFolder(of experiment: Experiment, leavesNoTrace: Bool = false) {
     if !leavesNoTrace && !Files.exists(results) {
-      complain("the folder of results will be \(Files.absolute(results)); --results names another one")
+      complain(
+        "the folder of results will be \(Files.absolute(results)); --results names another one")
     }
     let folder = folder(of: experiment)
     if let rival = SweepIndex.rival(

@@ -14,15 +14,19 @@ struct Import: ParsableCommand {
       without a vehicle. Reading stops after --end, so that the part before a damage can be imported.
       Rows: --rect, --circle and --types select vehicles within the steps. Persons and containers are counted \
       and skipped.
-      Longitude and latitude (--fcd-output.geo) are recognised by the first rows (values in range, and motion \
-      that fits degrees but not metres; without motion, five decimals or more) and projected to metres east and \
-      north of the first vehicle's first point (transverse Mercator). --rect and the centre of --circle are given \
-      in the coordinates of the input.
+      Type car of --types is also car@v, as SUMO calls the copy of a type that belongs to one vehicle.
+      Longitude and latitude (--fcd-output.geo) are recognised by --net, else by motion that fits degrees and not \
+      metres, else by five decimals or more, and projected to metres east and north of the first vehicle that is \
+      kept (transverse Mercator). --rect and the centre of --circle are given in the coordinates of the input.
+      Warnings stay with the trace: plan, run and inspect say them too.
 
       --json prints one object: timesteps (the selected ones), emptyTimesteps (those of them without a vehicle \
-      element in the input), vehicles (rows kept), persons and containers (in the selected steps), ids (distinct \
+      element in the input), vehicles (rows kept), persons and containers (in the selected steps), \
+      leftOut (text and unknown elements where timesteps and vehicles stand), ids (distinct \
       vehicles kept), firstTime, lastTime (of the selected steps, s), sumX, sumY, sumSpeed (over the rows kept, of \
-      the values as they stand in the input; a missing speed counts 0), memoryPeakMiB, seconds.
+      the values as they stand in the input; a missing speed counts 0; beyond the largest number the text inf), \
+      coordinates (metres, geo), rowsWithoutSpeed, rowsWithoutPosition (left out: SUMO's placeholder stands in \
+      them), warnings, memoryPeakMiB, seconds.
       """)
 
   @Argument(
@@ -38,20 +42,23 @@ struct Import: ParsableCommand {
 
   @OptionGroup var selection: ImportSelection
 
+  @OptionGroup var reading: ImportReading
+
   @Flag(help: "Print the summary as JSON.")
   var json = false
 
   func validate() throws { try refuseEmpty(["The input": input, "--output": output]) }
 
   func run() throws {
-    let options = try selection.options()
+    var options = try selection.options()
+    try reading.apply(to: &options)
     let output = output ?? Import.defaultOutput(for: input)
     let start = ContinuousClock.now
     let summary = try TraceImporter.importTrace(from: input, to: output, options: options)
     let duration = ContinuousClock.now - start
     let seconds =
       Double(duration.components.seconds) + Double(duration.components.attoseconds) * 1e-18
-    for warning in Import.warnings(summary, options) { printError("Warning: \(warning).") }
+    printWarnings(summary.warnings)
     if json {
       print(Import.jsonText(summary, seconds: seconds), terminator: "")
     } else {
@@ -69,20 +76,6 @@ struct Import: ParsableCommand {
     return name + ".trace"
   }
 
-  private static func warnings(_ summary: ImportSummary, _ options: ImportOptions) -> [String] {
-    var warnings: [String] = []
-    if summary.vehicles == 0 { warnings.append("no vehicle was kept, the trace is empty") }
-    if summary.rowsWithoutSpeed > 0 {
-      warnings.append(
-        "\(summary.rowsWithoutSpeed) rows have no speed; it will be derived from positions")
-    }
-    if summary.isGeographic && options.coordinates == .auto {
-      warnings.append(
-        "the coordinates were taken for longitude and latitude; if not, use --coordinates metres")
-    }
-    return warnings
-  }
-
   private static func jsonText(_ summary: ImportSummary, seconds: Double) -> String {
     JSONValue.object([
       "timesteps": .integer(summary.timesteps),
@@ -90,15 +83,25 @@ struct Import: ParsableCommand {
       "vehicles": .integer(summary.vehicles),
       "persons": .integer(summary.persons),
       "containers": .integer(summary.containers),
+      "leftOut": .integer(summary.leftOut.reduce(0) { $0 + $1.count }),
       "ids": .integer(summary.ids),
       "firstTime": .number(summary.firstTime),
       "lastTime": .number(summary.lastTime),
-      "sumX": .number(summary.sumX),
-      "sumY": .number(summary.sumY),
-      "sumSpeed": .number(summary.sumSpeed),
+      "sumX": sum(summary.sumX),
+      "sumY": sum(summary.sumY),
+      "sumSpeed": sum(summary.sumSpeed),
+      "coordinates": .text(summary.isGeographic ? "geo" : "metres"),
+      "rowsWithoutSpeed": .integer(summary.rowsWithoutSpeed),
+      "rowsWithoutPosition": .integer(summary.rowsWithoutPosition),
+      "warnings": .list(summary.warnings.map { .text($0) }),
       "memoryPeakMiB": .number(memoryPeakMiB()),
       "seconds": .number(seconds),
     ]).readable
+  }
+
+  /// A sum beyond the largest number is a text: JSON has no infinity.
+  private static func sum(_ value: Double) -> JSONValue {
+    value.isFinite ? .number(value) : .text("\(value)")
   }
 
   private static func text(
@@ -162,8 +165,7 @@ struct ImportSelection: ParsableArguments {
     help: ArgumentHelp("Keep timesteps that are multiples of this many seconds.", valueName: "s"))
   var step: String?
 
-  @Option(help: "What x and y are: metres, geo (longitude, latitude) or auto.")
-  var coordinates: ImportOptions.Coordinates = .auto
+  @OptionGroup var meaning: CoordinateOptions
 
   func options() throws -> ImportOptions {
     var options = ImportOptions()
@@ -183,14 +185,7 @@ struct ImportSelection: ParsableArguments {
       }
       options.circle = .init(x: values[0], y: values[1], radius: values[2])
     }
-    if let types {
-      options.types = types.split(separator: ",", omittingEmptySubsequences: false).map(String.init)
-      guard !options.types.contains("") else {
-        throw InputError(
-          "has an empty name", key: "--types", value: types,
-          advice: "Give names with commas between them, like car,bus")
-      }
-    }
+    if let types { options.types = try ImportOptions.types(types) }
     if let step {
       let values = try ImportSelection.numbers(step, count: 1, "--step", "seconds")
       guard values[0] > 0 else {
@@ -198,7 +193,7 @@ struct ImportSelection: ParsableArguments {
       }
       options.step = values[0]
     }
-    options.coordinates = coordinates
+    try meaning.apply(to: &options)
     return options
   }
 
@@ -225,7 +220,33 @@ struct ImportSelection: ParsableArguments {
   }
 }
 
+/// Options that say what the coordinates of floating-car data are.
+struct CoordinateOptions: ParsableArguments {
+  @Option(help: "What x and y are: metres, geo (longitude, latitude) or auto.")
+  var coordinates: ImportOptions.Coordinates = .auto
+
+  @Option(
+    help: ArgumentHelp(
+      "SUMO network of the trace: its <location> tells metres from degrees.",
+      valueName: "net.xml"))
+  var net: String?
+
+  func apply(to options: inout ImportOptions) throws {
+    options.coordinates = coordinates
+    options.network = try net.map { try NetworkLocation(path: $0) }
+  }
+}
+
 extension ImportOptions.Coordinates: ExpressibleByArgument {}
+
+/// Prints warnings, each a sentence without its full stop, on standard error.
+///
+/// - Parameter about: What they are about, when that is not clear.
+func printWarnings(_ warnings: [String], about name: String? = nil) {
+  for warning in warnings {
+    printError("Warning: \(name.map { "\($0): " } ?? "")\(warning).")
+  }
+}
 
 /// Prints a line on standard error.
 func printError(_ line: String) {

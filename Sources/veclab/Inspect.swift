@@ -47,6 +47,8 @@ struct Inspect: AsyncParsableCommand {
       "Vehicles that a window needs (client and service vehicles).", valueName: "n"))
   var vehicles = 12
 
+  @OptionGroup var meaning: CoordinateOptions
+
   @Flag(help: "Print the figures as JSON.")
   var json = false
 
@@ -79,7 +81,10 @@ struct Inspect: AsyncParsableCommand {
   func run() async throws {
     // Before the work, and for the PNG, which Python writes.
     let drawing = try plot.map { try Files.destination(of: $0) }
-    let file = try Inspect.open(trace)
+    var options = ImportOptions()
+    try meaning.apply(to: &options)
+    let file = try TraceImporter.open(trace, options: options)
+    printWarnings(file.notes)
     let place: (x: Double, y: Double)
     if rsu == "auto" {
       place = try RSUPlacement.automatic(
@@ -107,21 +112,6 @@ struct Inspect: AsyncParsableCommand {
       }
     }
   }
-
-  /// Opens a trace file; anything else is imported to a temporary trace, which needs no name once it is open.
-  private static func open(_ path: String) throws -> TraceFile {
-    if path != "-", !Files.isFolder(path), let handle = FileHandle(forReadingAtPath: path) {
-      defer { try? handle.close() }
-      if try handle.read(upToCount: 8) == Data("VECTRACE".utf8) {
-        return try TraceFile(path: path)
-      }
-    }
-    let folder = FileManager.default.temporaryDirectory.path
-    let temporary = "\(folder)/veclab-inspect-\(ProcessInfo.processInfo.processIdentifier).trace"
-    defer { try? Files.remove(temporary) }
-    _ = try TraceImporter.importTrace(from: path, to: temporary)
-    return try TraceFile(path: temporary)
-  }
 }
 
 /// The figures of `veclab inspect`.
@@ -129,6 +119,7 @@ struct InspectReport {
   let trace: String
   let header: TraceHeader
   let digest: String
+  let warnings: [String]
   let place: (x: Double, y: Double)
   let coverage: Double
   let axis: RoadAxis?
@@ -150,6 +141,7 @@ struct InspectReport {
     self.trace = trace
     header = file.header
     digest = file.digest
+    warnings = file.notes
     self.place = place
     self.coverage = coverage
     self.axis = axis
@@ -183,6 +175,7 @@ struct InspectReport {
     var members: [String: JSONValue] = [
       "trace": .text(trace), "digest": .text(digest), "steps": .integer(header.steps),
       "rows": .integer(header.rows), "vehicles": .integer(header.vehicles),
+      "warnings": .list(warnings.map { .text($0) }),
       "firstTime": .number(header.firstTime), "lastTime": .number(header.lastTime),
       "rsuX": .number(place.x), "rsuY": .number(place.y), "coverage": .number(coverage),
       "slots": .integer(slots), "slotLength": .number(slotLength),

@@ -43,8 +43,9 @@ struct PlanCommand: ParsableCommand {
 
   func run() throws {
     let (experiment, plan) = try options.plan()
-    let warnings = plan.warnings(experiment, results: options.results)
-    for warning in warnings { complain("Warning: \(warning)") }
+    printWarnings(plan.warnings)
+    let doubts = plan.doubts(experiment, results: options.results)
+    for doubt in doubts { complain("Warning: \(doubt)") }
     try plan.tryOut(experiment, results: options.results)
     let store = RunLedger(folder: "\(options.results)/\(experiment.name)")
     let entries = plan.runs.map { SweepEntry($0, store: store) }
@@ -55,7 +56,7 @@ struct PlanCommand: ParsableCommand {
     if json {
       var members = PlanCommand.json(plan, done: done).objectValue ?? [:]
       members["estimate"] = cost.json(workers: workers, share: share)
-      members["warnings"] = .list(warnings.map { .text($0.description) })
+      members["warnings"] = .list((plan.warnings + doubts.map(\.description)).map { .text($0) })
       print(JSONValue.object(members).readable, terminator: "")
     } else {
       print(text(experiment, plan, done: done), terminator: "")

@@ -94,7 +94,7 @@ struct Run: AsyncParsableCommand {
     display.finish()
     let duration = (ContinuousClock.now - start) / .seconds(1)
     if let expected, end == .settled, !json { complain(expected.judgement(of: duration)) }
-    try report(end, last, seconds: duration)
+    try report(end, last, warnings: plan.warnings, seconds: duration)
   }
 
   /// What was said of a sweep's duration before it began.
@@ -105,8 +105,10 @@ struct Run: AsyncParsableCommand {
     /// How true it was.
     func judgement(of duration: Double) -> String {
       let error = 100 * (seconds - duration) / max(duration, 1e-3)
-      return "it took \(SweepStatus.duration(duration)); the estimate of \(SweepStatus.duration(seconds)) was "
-        + (abs(error) < 0.5 ? "right" : "\(short(abs(error).rounded())) % too \(error > 0 ? "long" : "short")")
+      return
+        "it took \(SweepStatus.duration(duration)); the estimate of \(SweepStatus.duration(seconds)) was "
+        + (abs(error) < 0.5
+          ? "right" : "\(short(abs(error).rounded())) % too \(error > 0 ? "long" : "short")")
     }
   }
 
@@ -136,7 +138,9 @@ struct Run: AsyncParsableCommand {
     let share = Availability.share(workers: work.workers)
     let duration = total.duration(workers: work.workers, share: share)
     guard duration > 60 else { return nil }
-    complain("expected: " + total.text(workers: work.workers, share: share).trimmingCharacters(in: .newlines))
+    complain(
+      "expected: "
+        + total.text(workers: work.workers, share: share).trimmingCharacters(in: .newlines))
     if let advice = options.adviceAboutProfile(experiment, seconds: duration) { complain(advice) }
     return total.unknown == 0 ? Expectation(seconds: duration, share: share) : nil
   }
@@ -161,7 +165,9 @@ struct Run: AsyncParsableCommand {
     }
   }
 
-  private func report(_ end: WorkerPool.End, _ status: SweepStatus, seconds: Double) throws {
+  private func report(
+    _ end: WorkerPool.End, _ status: SweepStatus, warnings: [String], seconds: Double
+  ) throws {
     let isWhole = end == .settled && status.failed.isEmpty
     if json {
       var members = status.json.objectValue ?? [:]
@@ -173,6 +179,7 @@ struct Run: AsyncParsableCommand {
         }
       members["end"] = .text(word)
       members["seconds"] = .number(seconds)
+      members["warnings"] = .list(warnings.map { .text($0) })
       if case .broken(let problem) = end { members["problem"] = .text(problem) }
       print(JSONValue.object(members).readable, terminator: "")
     } else {

@@ -32,7 +32,8 @@ struct Status: AsyncParsableCommand {
   var profile: String?
 
   @Option(
-    help: ArgumentHelp("Only the points of the file's grid with this value.", valueName: "key=value"))
+    help: ArgumentHelp(
+      "Only the points of the file's grid with this value.", valueName: "key=value"))
   var only: [String] = []
 
   @Option(
@@ -67,19 +68,26 @@ struct Status: AsyncParsableCommand {
     var text = watch && !json && isatty(1) == 1 ? "\u{1B}[H\u{1B}[2J" : ""
     for sweep in sweeps {
       let status = sweep.status
-      let cluster = await SlurmJobs.states(folder: status.ledger.folder)
+      var tasks: [(system: any Cluster.Type, states: String?)] = []
+      for system in Clusters.all {
+        tasks.append((system, await system.states(experimentFolder: status.ledger.folder)))
+      }
       if json {
         var members = status.json.objectValue ?? [:]
         members["folder"] = .text(status.ledger.folder)
         members["origin"] = sweep.origin?.json ?? .null
-        members["slurm"] = cluster.map { .text($0) } ?? .null
+        for (system, states) in tasks {
+          members[system.name] = states.map { .text($0) } ?? .null
+        }
         let value = JSONValue.object(members)
         text += sweeps.count == 1 && !watch ? value.readable : value.canonical + "\n"
       } else {
         let selection = sweep.origin?.selection ?? ""
         text += status.ledger.folder + (selection.isEmpty ? "" : " (\(selection))")
         text += ": \(status.report)"
-        if let cluster { text += "tasks in Slurm: \(cluster)\n" }
+        for (system, states) in tasks {
+          if let states { text += "tasks in \(system.title): \(states)\n" }
+        }
       }
     }
     print(text, terminator: "")

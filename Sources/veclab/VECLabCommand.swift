@@ -22,6 +22,7 @@ struct VECLabCommand: AsyncParsableCommand {
       Evaluate.self,
       AlgorithmsCommand.self,
       Bench.self,
+      EnvironmentCommand.self,
       AgentGuardCommand.self,
       Calibrate.self,
     ])

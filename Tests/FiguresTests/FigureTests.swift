@@ -330,12 +330,15 @@ import Testing
     let plan = try place.plan(text)
     try FigureTests.publish(place, plan, Array(plan.runs.indices), rows: FigureTests.evaluation)
     for index in [1, 3, 4, 5] {
-      let path = "\(place.results)/test/runs/\(plan.runs[index].specification.id)/result/episodes.csv"
+      let path =
+        "\(place.results)/test/runs/\(plan.runs[index].specification.id)/result/episodes.csv"
       let table = try CSVTable(path: path)
       let column = try #require(table.columns.firstIndex(of: "mean_delay_s"))
-      let lines = [table.columns] + table.rows.map { row in
-        row.enumerated().map { $0.offset == column ? "" : $0.element }
-      }
+      let lines =
+        [table.columns]
+        + table.rows.map { row in
+          row.enumerated().map { $0.offset == column ? "" : $0.element }
+        }
       try Files.writeAtomically(lines.map { $0.joined(separator: ",") + "\n" }.joined(), to: path)
     }
     let experiment = try place.experiment(text)

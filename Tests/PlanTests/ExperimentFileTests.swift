@@ -91,7 +91,8 @@ import Testing
         + "the key out."),
     Mistake(
       body: "grid: {product: {clients: 3}}",
-      says: "x.yaml:4:27: grid.product.clients: must be a list of the values it takes, or {from: 3, to: "
+      says:
+        "x.yaml:4:27: grid.product.clients: must be a list of the values it takes, or {from: 3, to: "
         + "7} (got '3'). Write [a, b] or one '- a' a line."),
     Mistake(
       body: "grid: {product: {algorithm: [zero], clients: [3, 4, 3.0]}}",
@@ -344,17 +345,22 @@ import Testing
         + "of algorithms that leaves the others out."),
     // Figures that no run could give a row to.
     Mistake(
-      body: "grid: {product: {algorithm: [zero]}}\nfigures: [{id: a, x: clients, y: return, phase: train}]",
-      says: "x.yaml:5:49: figures[1].phase: only learners train, and the figure has none, so it would have no row "
+      body:
+        "grid: {product: {algorithm: [zero]}}\nfigures: [{id: a, x: clients, y: return, phase: train}]",
+      says:
+        "x.yaml:5:49: figures[1].phase: only learners train, and the figure has none, so it would have no row "
         + "(got 'train'). Take 'phase: eval', or add a learner to the grid."),
     Mistake(
       body: "grid: {product: {algorithm: [learner]}}\nfigures: [{id: a, x: clients, y: loss}]",
-      says: "x.yaml:5:34: figures[1].y: has values in training only, so the figure would have no row (got 'loss'). "
+      says:
+        "x.yaml:5:34: figures[1].y: has values in training only, so the figure would have no row (got 'loss'). "
         + "Add 'phase: train'."),
     // Ranges.
     Mistake(
       body: "grid: {product: {clients: {from: 3, to: 8, step: 2}, algorithm: [zero]}}",
-      says: "x.yaml:4:41: grid.product.clients.to: is not reached from 3 in steps of 2. The last value would be 7."),
+      says:
+        "x.yaml:4:41: grid.product.clients.to: is not reached from 3 in steps of 2. The last value would be 7."
+    ),
     Mistake(
       body: "grid: {product: {V: {from: 0, to: 8, log: 3}, algorithm: [zero]}}",
       says: "x.yaml:4:28: grid.product.V.from: must be above 0 in a logarithmic range (got '0')."),
@@ -364,16 +370,18 @@ import Testing
   ]
 
   @Test func rangesAreWrittenOut() throws {
-    let text = ExperimentFileTests.head + """
-      grid:
-        product: {clients: {from: 3, to: 5}, V: {from: 0.1, to: 1000, log: 5}, algorithm: [zero]}
-        seeds: 1
+    let text =
+      ExperimentFileTests.head + """
+        grid:
+          product: {clients: {from: 3, to: 5}, V: {from: 0.1, to: 1000, log: 5}, algorithm: [zero]}
+          seeds: 1
 
-      """
+        """
     let experiment = try Experiment(text: text, file: "x.yaml", models: ToyModel.models)
     func values(_ key: String) -> [String] {
       var texts: [String] = []
-      for text in experiment.points.compactMap({ $0[key]?.value.text }) where !texts.contains(text) {
+      for text in experiment.points.compactMap({ $0[key]?.value.text }) where !texts.contains(text)
+      {
         texts.append(text)
       }
       return texts
@@ -407,11 +415,12 @@ import Testing
   }
 
   @Test func settingsOfTheCommandLineReplaceThoseOfTheFile() throws {
-    let text = ExperimentFileTests.head + """
-      parameters: {V: 3}
-      grid: {product: {clients: [3, 4], algorithm: [zero]}, seeds: 2}
+    let text =
+      ExperimentFileTests.head + """
+        parameters: {V: 3}
+        grid: {product: {clients: [3, 4], algorithm: [zero]}, seeds: 2}
 
-      """
+        """
     let root = try YAMLNode(text: text, file: "x.yaml").mapping()
     func points(_ settings: [String]) throws -> [String] {
       let experiment = try Experiment(

@@ -62,6 +62,8 @@ import TraceImport
     ("1:00:00:00.5", 86400.5),
     ("27:00:01", 97201), ("-1.00", -1), ("86399.90", 86399.9), ("23:59:59.90", 86399.9),
     ("2:03:04:05.25", 183845.25), ("1e3", 1000),
+    // SUMO up to 1.8: the fraction follows the seconds with its own zero.
+    ("00:00:000.0", 0), ("00:00:000.10", 0.1), ("00:00:010.10", 1.1), ("00:01:590.90", 119.9),
   ])
   func timesParse(text: String, seconds: Double) throws {
     let imported = try importText(export("<timestep time=\"\(text)\">\(vehicle)</timestep>"))
@@ -72,6 +74,7 @@ import TraceImport
   @Test(arguments: [
     "", "x", "1:2", "00:60:00", "00:00:60", "1:24:00:00", "00:00:01.", "::", "1:2:3:4:5", "nan",
     "0x10", "1 2", "inf", "1e999", "00:00:1e1",
+    "00:00:010", "00:00:011.10", "00:00:600.10", "00:00:0010.1",
   ])
   func badTimesAreErrors(text: String) {
     #expect(throws: InputError.self) {

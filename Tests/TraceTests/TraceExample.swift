@@ -17,8 +17,9 @@ struct TraceExample: Equatable {
     a.steps.map(\.time) == b.steps.map(\.time) && a.steps.map(\.rows) == b.steps.map(\.rows)
   }
 
-  func write(to path: String) throws {
+  func write(to path: String, notes: [String] = []) throws {
     let writer = try TraceWriter(path: path)
+    writer.notes = notes
     defer { writer.cancel() }
     for step in steps {
       try writer.beginStep(time: step.time)

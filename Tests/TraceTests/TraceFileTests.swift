@@ -109,7 +109,8 @@ import Trace
   @Test func everyFlippedByteAndEveryLengthIsAnError() throws {
     try withFolder { folder in
       let path = folder + "/t"
-      try TraceExample.random(seed: 1, steps: 6, vehicles: 3).write(to: path)
+      try TraceExample.random(seed: 1, steps: 6, vehicles: 3).write(
+        to: path, notes: ["a note", "another"])
       let sound = try Files.read(path)
       _ = try TraceFile(path: path)
       for i in sound.indices {
@@ -124,6 +125,93 @@ import Trace
       }
       try writePlainly(sound + [0], to: path)
       #expect(throws: InputError.self) { try TraceFile(path: path) }
+    }
+  }
+
+  @Test func notesAreKeptAndNoPartOfTheContent() throws {
+    try withFolder { folder in
+      let example = TraceExample.random(seed: 3, steps: 4, vehicles: 2)
+      try example.write(to: folder + "/plain")
+      try example.write(to: folder + "/noted", notes: ["two\nlines", "ü"])
+      let plain = try TraceFile(path: folder + "/plain")
+      let noted = try TraceFile(path: folder + "/noted", name: "mine.fcd.xml")
+      #expect(plain.notes == [] && noted.notes == ["two lines", "ü"])
+      #expect(plain.digest == noted.digest && read(plain) == read(noted))
+      #expect(noted.path == "mine.fcd.xml")
+    }
+  }
+
+  /// Version 1 had no notes: its files are the same but for the number and the checksum of the header.
+  @Test func tracesOfVersionOneAreRead() throws {
+    try withFolder { folder in
+      let path = folder + "/t"
+      try TraceExample.random(seed: 3, steps: 4, vehicles: 2).write(to: path)
+      let digest = try TraceFile(path: path).digest
+      var bytes = try Files.read(path)
+      for version in [1, 3] as [UInt8] {
+        bytes[8] = version
+        let checksum = SHA256Digest.hex(of: Array(bytes[..<192]))
+        bytes.replaceSubrange(192..<256, with: Array(checksum.utf8))
+        try writePlainly(bytes, to: path)
+        if version == 1 {
+          #expect(try TraceFile(path: path).digest == digest)
+        } else {
+          let error = #expect(throws: InputError.self) { try TraceFile(path: path) }
+          #expect(error?.problem.contains("version 3") == true)
+        }
+      }
+    }
+  }
+
+  @Test func anUnnamedTraceLeavesNothing() throws {
+    let writer = try TraceWriter.unnamed()
+    try writer.beginStep(time: 1)
+    writer.add(TraceRow(vehicle: writer.names.index(of: "a"), x: 1, y: 2))
+    let trace = try writer.finishUnnamed(as: "input")
+    #expect(trace.path == "input" && trace.vehicleName(0) == "a")
+    var steps = 0
+    trace.forEachStep { _, rows in steps += rows.count }
+    #expect(steps == 1)
+  }
+
+  /// A file that is cut off, or that other rows are written into, ends the process with an error, by no signal.
+  @Test(arguments: [false, true])
+  func changesWhileInUseEndWithAnError(isCut: Bool) async throws {
+    let result = try await #require(
+      processExitsWith: .exitCode(1), observing: [\.standardErrorContent]
+    ) { [isCut] in
+      try withFolder { folder in
+        let path = folder + "/t"
+        try TraceExample.random(seed: 5, steps: 3000, vehicles: 20).write(to: path)
+        let trace = try TraceFile(path: path)
+        var steps = 0
+        trace.forEachStep { _, _ in
+          steps += 1
+          guard steps == 10 else { return }
+          if isCut {
+            truncate(path, 100_000)
+          } else if let file = fopen(path, "r+b") {
+            fseek(file, 200_000, SEEK_SET)
+            for _ in 0..<100_000 { fputc(0x7F, file) }
+            fclose(file)
+          }
+        }
+      }
+    }
+    let text = String(decoding: result.standardErrorContent, as: UTF8.self)
+    #expect(text.contains("/t: was changed or cut off while it was read"), "\(text)")
+  }
+
+  @Test func aNewTimeStampAloneIsNoChange() throws {
+    try withFolder { folder in
+      let path = folder + "/t"
+      try TraceExample.random(seed: 5, steps: 3, vehicles: 2).write(to: path)
+      let trace = try TraceFile(path: path)
+      let times = [timespec(tv_sec: 1, tv_nsec: 0), timespec(tv_sec: 1, tv_nsec: 0)]
+      #expect(utimensat(AT_FDCWD, path, times, 0) == 0)
+      var steps = 0
+      trace.forEachStep { _, _ in steps += 1 }
+      #expect(steps == 3)
     }
   }
 
