@@ -12,7 +12,7 @@ extension Plan {
   public func doubts(_ experiment: Experiment, results: String) -> [InputError] {
     var warnings = InputErrors()
     let algorithms = Set(
-      runs.compactMap { $0.specification.document["algorithm"]?.textValue })
+      runs.map(\.specification.algorithm))
     for warning in experiment.idleWarnings { warnings.add(warning) }
     for warning in experiment.unreadWarnings(algorithms) { warnings.add(warning) }
     for warning in experiment.magnitudeWarnings { warnings.add(warning) }
@@ -106,9 +106,9 @@ extension Experiment {
     var warnings: [InputError] = []
     var seen: Set<String> = []
     for run in runs {
-      let given = run.specification.document["parameters"]?.objectValue ?? [:]
+      let given = run.specification.parameters
       func value(_ key: String) -> ParameterValue? {
-        given[key].map(ParameterValue.init)
+        given[key]
           ?? model.parameters.first { $0.key == key }?.defaultValue
       }
       let sites = value("rsuPositions")?.pairs ?? value("rsu")?.pairs ?? []
