@@ -84,18 +84,18 @@ public struct FigureFiles {
       var lacking: [LackingRun] = []
       let loads = try loads(of: published)
       let data = try FigureData(
-        figure, plan: plan, model: experiment.model, load: { loads[$0] ?? nil }
-      ) { run in
-        guard let id = published[run] else { return nil }
-        let path = "\(store.resultFolder(id))/\(figure.source.file)"
-        let table =
-          figure.source.isWrittenByEveryRun && !Files.exists(path)
-          ? try CSVTable(text: "episode", file: path) : try CSVTable(path: path)
-        let columns = figure.columns.filter { !table.columns.contains($0) }
-        if columns.isEmpty { return try RunMeasures(table, figure: figure) }
-        lacking.append(LackingRun(label: plan.runs[run].label, columns: columns))
-        return nil
-      }
+        figure, plan: plan, model: experiment.model, load: { loads[$0] ?? nil },
+        table: { run in
+          guard let id = published[run] else { return nil }
+          let path = "\(store.resultFolder(id))/\(figure.source.file)"
+          let table =
+            figure.source.isWrittenByEveryRun && !Files.exists(path)
+            ? try CSVTable(text: "episode", file: path) : try CSVTable(path: path)
+          let columns = figure.columns.filter { !table.columns.contains($0) }
+          if columns.isEmpty { return try RunMeasures(table, figure: figure) }
+          lacking.append(LackingRun(label: plan.runs[run].label, columns: columns))
+          return nil
+        })
       if let first = lacking.first {
         if !allowPartial { throw lackError(figure, first, count: lacking.count) }
         outcome.lacking += lacking
