@@ -1,9 +1,8 @@
-import CScanner
 import Glibc
 import Support
 public import Trace
 
-/// Turns SUMO floating-car data into a trace file.
+/// Turns floating-car data, in any format of `InputFormats`, into a trace file.
 public enum TraceImporter {
   /// Imports a file or standard input, plain or gzip, in one pass; memory does not depend on its length.
   ///
@@ -23,7 +22,7 @@ public enum TraceImporter {
     }
     let writer = try TraceWriter(path: output)
     defer { writer.cancel() }
-    var summary = try importRows(reader, writer, options)
+    var summary = try InputFormats.format(of: reader).read(reader, into: writer, options: options)
     summary.digest = try writer.finish()
     return summary
   }
@@ -44,24 +43,8 @@ public enum TraceImporter {
     }
     let writer = try TraceWriter.unnamed()
     defer { writer.cancel() }
-    _ = try importRows(reader, writer, options)
+    _ = try InputFormats.format(of: reader).read(reader, into: writer, options: options)
     return try writer.finishUnnamed(as: reader.name)
-  }
-
-  /// Everything but finishing the writer.
-  private static func importRows(
-    _ reader: InputReader, _ writer: TraceWriter, _ options: ImportOptions
-  ) throws -> ImportSummary {
-    silenceLibXML2()
-    let scanner = options.parser == .libxml2 ? nil : vl_scanner(nil)
-    let parser = try FCDParser(
-      name: reader.name, limits: options.limits, scanner: scanner,
-      session: ImportSession(options: options, writer: writer))
-    let pipeline = ImportPipeline(
-      BlockSource(reader), workers: options.threads, scanner: scanner,
-      takeIn: { try parser.parse($0) })
-    try pipeline.run()
-    return try parser.finishSession()
   }
 
   private static func isSameFile(_ reader: InputReader, _ output: String) -> Bool {
