@@ -45,7 +45,7 @@ let package = Package(
     .target(
       name: "ExternalAgents",
       dependencies: [
-        "Plan", "Simulation", "Support", "CProcess",
+        "Plan", "Algorithms", "Simulation", "Support", "CProcess",
         .product(name: "Subprocess", package: "swift-subprocess"),
         .product(name: "SystemPackage", package: "swift-system"),
       ]),

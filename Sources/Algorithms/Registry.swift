@@ -16,13 +16,13 @@ public enum Registry {
   ]
 
   public static let roadRSU: [Algorithm<RoadRSUEnvironment>] = [
-    RoadLocalOnly.algorithm,
-    RoadRSUOnly.algorithm,
-    RoadGreedy.algorithm,
-    RoadRandom.algorithm,
-    RoadRTD.algorithm,
-    RoadDisDQN.algorithm,
-    RoadMyopicOptimum.algorithm,
+    LEO.algorithm,
+    REO.algorithm,
+    GBS.algorithm,
+    RandomTaskAgent.algorithm,
+    RTD.algorithm,
+    DisDQN.algorithm,
+    MyopicOptimum.algorithm,
   ]
 
   /// Every model with its algorithms: adding one is one line.

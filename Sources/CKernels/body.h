@@ -2,6 +2,14 @@
 
 #include "CKernels.h"
 
+#ifndef BF16
+#define BF16 0
+#endif
+#if BF16
+#include <immintrin.h>
+#include <stdlib.h>
+#endif
+
 #define INLINE static inline __attribute__((always_inline))
 #define FOR(i, n) for (long i = 0; i < (n); i++)
 #define UNROLLED(i, n) _Pragma("clang loop unroll(full)") for (int i = 0; i < (n); i++)
@@ -15,11 +23,11 @@ typedef float vf_any __attribute__((vector_size(VL * 4), aligned(4), may_alias))
 INLINE vf load(const float *p) { return *(const vf_any *)p; }
 INLINE void store(float *p, vf v) { *(vf_any *)p = v; }
 INLINE vf splat(float x) { return x - (vf){0}; }
-INLINE vf select(vi mask, vf yes, vf no) {
+INLINE vf blend(vi mask, vf yes, vf no) {
   return (vf)((mask & (vi)yes) | (~mask & (vi)no));
 }
-INLINE vf larger(vf a, vf b) { return select(a > b, a, b); }
-INLINE vf smaller(vf a, vf b) { return select(a < b, a, b); }
+INLINE vf larger(vf a, vf b) { return blend(a > b, a, b); }
+INLINE vf smaller(vf a, vf b) { return blend(a < b, a, b); }
 INLINE vf absolute(vf x) { return (vf)((vi)x & 0x7fffffff); }
 
 INLINE vi lane_numbers(void) {
@@ -125,7 +133,7 @@ INLINE vf hyperbolic_tangent(vf x) {
   vf small = p * z * x + x;
   vf big = 1.0f - 2.0f / (exponential(2.0f * smaller(a, splat(10.0f))) + 1.0f);
   big = (vf)((vi)big | ((vi)x & (int32_t)0x80000000));
-  return select(a < 0.625f, small, select(x == x, big, x));
+  return blend(a < 0.625f, small, blend(x == x, big, x));
 }
 
 // y = f(x), and f'(x) into *d.
@@ -142,16 +150,35 @@ INLINE vf activated(int activation, vf x, vf *d) {
     return y;
   case VL_ELU:
     y = exponential(smaller(x, splat(0.0f)));
-    *d = select(x > 0.0f, one, y);
-    return select(x > 0.0f, x, select(x == x, y - 1.0f, x));
+    *d = blend(x > 0.0f, one, y);
+    return blend(x > 0.0f, x, blend(x == x, y - 1.0f, x));
   default: *d = one; return x;
   }
 }
 
 // ---- Matrix products ------------------------------------------------------------------------------
 
+// What a product multiplies: numbers, or with BF16 pairs of consecutive inner indices rounded to bfloat16, the even one
+// in the low half. Sums are single precision either way.
+#if BF16
+typedef uint32_t operand;
+typedef __m512bh vop;
+#define INNER(n) (((n) + 1) / 2)
+INLINE vop load_operand(const operand *p) { return (vop)_mm512_loadu_si512(p); }
+INLINE vop splat_operand(operand x) { return (vop)_mm512_set1_epi32((int)x); }
+INLINE vf multiply_add(vf sum, vop left, vop right) { return (vf)_mm512_dpbf16_ps((__m512)sum, left, right); }
+#else
+typedef float operand;
+typedef vf vop;
+#define INNER(n) (n)
+INLINE vop load_operand(const operand *p) { return load(p); }
+INLINE vop splat_operand(operand x) { return splat(x); }
+INLINE vf multiply_add(vf sum, vop left, vop right) { return sum + left * right; }
+#endif
+
 // Brings `vectors` vectors of a row nearer.
-INLINE void fetch(const float *x, long vectors, int write) {
+INLINE void fetch(const void *row, long vectors, int write) {
+  const float *x = row;
   for (long j = 0; j < vectors * VL; j += 16) {
     if (write) __builtin_prefetch(x + j, 1);
     else __builtin_prefetch(x + j);
@@ -161,10 +188,10 @@ INLINE void fetch(const float *x, long vectors, int write) {
 // What one call of a tile works on. `factor` (c is multiplied by it) may be null, and so may `derivative` and
 // `add`, which are only fetched, because they are needed right after.
 typedef struct {
-  long inner;
-  const float *a;
+  long inner; // operands
+  const operand *a;
   long lda;
-  const float *b;
+  const operand *b;
   long ldb;
   float *c;
   long ldc;
@@ -183,7 +210,8 @@ typedef struct {
 #define DEFINE_TILE(NAME, R, W, ROW, STEP, FAR)                                                    \
   static void NAME##_##R##x##W(const TileWork *p) {                                                \
     long inner = p->inner, lda = p->lda, ldb = p->ldb, ldc = p->ldc, k = 0;                        \
-    const float *a = p->a, *b = p->b, *factor = p->factor;                                         \
+    const operand *a = p->a, *b = p->b;                                                            \
+    const float *factor = p->factor;                                                               \
     float *c = p->c;                                                                               \
     vf sum[R][W];                                                                                  \
     UNROLLED(r, R) UNROLLED(w, W) sum[r][w] = p->accumulate ? load(c + r * ldc + w * VL) : (vf){0}; \
@@ -195,12 +223,12 @@ typedef struct {
       for (long j = part * p->ahead / (R); j < (part + 1) * p->ahead / (R); j++)                    \
         __builtin_prefetch(p->soon + j * 16, 0, 2);                                                \
       for (long end = (part + 1) * inner / (R); k < end; k++) {                                    \
-        vf right[W];                                                                               \
-        UNROLLED(w, W) right[w] = load(b + w * VL);                                                \
+        vop right[W];                                                                              \
+        UNROLLED(w, W) right[w] = load_operand(b + w * VL);                                        \
         fetch(b + 8 * ldb, W, 0);                                                                  \
         UNROLLED(r, R) {                                                                           \
-          vf left = splat(a[r * (ROW)]);                                                           \
-          UNROLLED(w, W) sum[r][w] += left * right[w];                                             \
+          vop left = splat_operand(a[r * (ROW)]);                                                  \
+          UNROLLED(w, W) sum[r][w] = multiply_add(sum[r][w], left, right[w]);                      \
         }                                                                                          \
         if (FAR) {                                                                                 \
           __builtin_prefetch(a + 12 * (STEP));                                                     \
@@ -295,7 +323,120 @@ static void clear_padding(long rows, long cols, float *x, long ldx) {
 // narrow, and the lines of a that several tiles share have to stay in the first.
 #define KC (MANY_REGISTERS ? 512 : 256)
 
+#if BF16
+// Memory that grows to what was needed most; a thread keeps it.
+typedef struct {
+  operand *memory;
+  long capacity;
+} Store;
+
+static operand *room(Store *store, long count) {
+  if (count > store->capacity) {
+    free(store->memory);
+    store->memory = aligned_alloc(64, (size_t)(count * 4 + 63) & ~63ul);
+    if (!store->memory) abort();
+    store->capacity = count;
+  }
+  return store->memory;
+}
+
+// Right operands of the present pass, by their place in memory: the weights that every denoising step multiplies by.
+typedef struct {
+  const float *b;
+  long inner, cols, ldb;
+  uint64_t pass;
+  Store store;
+} Paired;
+#define PAIRED_COUNT 32
+
+INLINE __m512i rounded(__m512 low, __m512 high) { return (__m512i)_mm512_cvtne2ps_pbh(high, low); }
+
+// y[r][k] = pair (x[r][2 k], x[r][2 k + 1]): pairs along the rows, for a plain left operand.
+static void pair_along(long rows, long cols, const float *x, long ldx, operand *y, long ldy) {
+  long whole = cols / 32 * 32, rest = cols - whole;
+  __mmask16 low = (__mmask16)(rest >= 16 ? 0xffff : (1u << rest) - 1);
+  __mmask16 high = (__mmask16)(rest > 16 ? (1u << (rest - 16)) - 1 : 0);
+  __mmask16 pairs = (__mmask16)((1u << INNER(rest)) - 1);
+  FOR(r, rows) {
+    const float *in = x + r * ldx;
+    operand *out = y + r * ldy;
+    for (long k = 0; k < whole; k += 32)
+      _mm512_storeu_si512(out + k / 2, rounded(_mm512_loadu_ps(in + k), _mm512_loadu_ps(in + k + 16)));
+    if (rest)
+      _mm512_mask_storeu_epi32(out + whole / 2, pairs,
+                               rounded(_mm512_maskz_loadu_ps(low, in + whole), _mm512_maskz_loadu_ps(high, in + whole + 16)));
+  }
+}
+
+// y[k][j] = pair (x[2 k][j], x[2 k + 1][j]): pairs of rows, for right operands and transposed left ones. Columns up to
+// the next multiple of 16 are zero beyond `cols`.
+static void pair_across(long rows, long cols, const float *x, long ldx, operand *y, long ldy) {
+  static const uint16_t order[32] = {0, 16, 1, 17, 2,  18, 3,  19, 4,  20, 5,  21, 6,  22, 7,  23,
+                                     8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31};
+  __m512i interleaved = _mm512_loadu_si512(order);
+  long whole = cols / 16 * 16;
+  __mmask16 rest = (__mmask16)((1u << (cols - whole)) - 1);
+  FOR(k, INNER(rows)) {
+    const float *even = x + 2 * k * ldx, *odd = even + ldx;
+    operand *out = y + k * ldy;
+    if (2 * k + 1 == rows) { // an odd number of rows ends with zeros
+      for (long j = 0; j < cols; j += 16)
+        _mm512_storeu_si512(
+            out + j, _mm512_permutexvar_epi16(
+                         interleaved, rounded(_mm512_maskz_loadu_ps(j < whole ? 0xffff : rest, even + j), _mm512_setzero_ps())));
+      return;
+    }
+    for (long j = 0; j < whole; j += 16) {
+      __builtin_prefetch(even + j + 4 * ldx);
+      __builtin_prefetch(odd + j + 4 * ldx);
+      _mm512_storeu_si512(out + j, _mm512_permutexvar_epi16(
+                                       interleaved, rounded(_mm512_loadu_ps(even + j), _mm512_loadu_ps(odd + j))));
+    }
+    if (rest)
+      _mm512_storeu_si512(
+          out + whole, _mm512_permutexvar_epi16(interleaved, rounded(_mm512_maskz_loadu_ps(rest, even + whole),
+                                                                     _mm512_maskz_loadu_ps(rest, odd + whole))));
+  }
+}
+
+// The operands of a product, rounded and paired.
+typedef struct {
+  const operand *a, *b;
+  long lda, ldb, inner;
+} Operands;
+
+static const operand *right_operand(const VLProduct *p, long ldb) {
+  static _Thread_local Paired kept[PAIRED_COUNT];
+  static _Thread_local Store single;
+  Paired *place = &kept[((uintptr_t)p->b >> 6) * 0x9e3779b97f4a7c15ull >> 59];
+  if (p->pass == 0) {
+    operand *b = room(&single, INNER(p->inner) * ldb);
+    pair_across(p->inner, p->cols, p->b, p->ldb, b, ldb);
+    return b;
+  }
+  if (place->pass != p->pass || place->b != p->b || place->inner != p->inner || place->cols != p->cols ||
+      place->ldb != p->ldb) {
+    pair_across(p->inner, p->cols, p->b, p->ldb, room(&place->store, INNER(p->inner) * ldb), ldb);
+    *place = (Paired){p->b, p->inner, p->cols, p->ldb, p->pass, place->store};
+  }
+  return place->store.memory;
+}
+
+static Operands operands(const VLProduct *p, int is_transposed) {
+  static _Thread_local Store left;
+  long inner = INNER(p->inner), lda = is_transposed ? padded(p->rows) : padded(inner), ldb = padded(p->cols);
+  operand *a = room(&left, (is_transposed ? inner : p->rows) * lda);
+  if (is_transposed) pair_across(p->inner, p->rows, p->a, p->lda, a, lda);
+  else pair_along(p->rows, p->inner, p->a, p->lda, a, lda);
+  return (Operands){a, right_operand(p, ldb), lda, ldb, inner};
+}
+#else
+typedef VLProduct Operands;
+#define operands(p, is_transposed) (*(p))
+#endif
+
 static void product(const VLProduct *p) {
+  Operands o = operands(p, 0);
   int multiply = p->activation == VL_MULTIPLY;
   long vectors = padded(p->cols) / VL, lines = p->ahead_count / 16, done = 0, all = vectors * p->rows;
   for (long v = 0, width; v < vectors; v += width) {
@@ -308,11 +449,11 @@ static void product(const VLProduct *p) {
         done += tiles[t].rows * width;
         float *derivative = p->derivative ? p->derivative + row * p->ldd + v * VL : 0;
         TileWork tile = {
-            .inner = p->inner,
-            .a = p->a + row * p->lda,
-            .lda = p->lda,
-            .b = p->b + v * VL,
-            .ldb = p->ldb,
+            .inner = o.inner,
+            .a = o.a + row * o.lda,
+            .lda = o.lda,
+            .b = o.b + v * VL,
+            .ldb = o.ldb,
             .c = p->c + row * p->ldc + v * VL,
             .ldc = p->ldc,
             .factor = multiply ? derivative : 0,
@@ -333,21 +474,22 @@ static void product(const VLProduct *p) {
 }
 
 static void transposed_product(const VLProduct *p) {
+  Operands o = operands(p, 1);
   long vectors = padded(p->cols) / VL;
   for (long v = 0, width; v < vectors; v += width) {
     width = panel_width(vectors - v);
     long k = 0;
     do { // once even for no rows at all: the sum over nothing is zero
-      long depth = p->inner - k < KC ? p->inner - k : KC, row = 0;
+      long depth = o.inner - k < KC ? o.inner - k : KC, row = 0;
       FOR(t, TILE_COUNT) {
         if (tiles[t].width != width) continue;
         for (; row + tiles[t].rows <= p->rows; row += tiles[t].rows) {
           TileWork work = {
               .inner = depth,
-              .a = p->a + k * p->lda + row,
-              .lda = p->lda,
-              .b = p->b + k * p->ldb + v * VL,
-              .ldb = p->ldb,
+              .a = o.a + k * o.lda + row,
+              .lda = o.lda,
+              .b = o.b + k * o.ldb + v * VL,
+              .ldb = o.ldb,
               .c = p->c + row * p->ldc + v * VL,
               .ldc = p->ldc,
               .accumulate = p->accumulate || k > 0,
@@ -356,7 +498,7 @@ static void transposed_product(const VLProduct *p) {
         }
       }
       k += KC;
-    } while (k < p->inner);
+    } while (k < o.inner);
   }
   clear_padding(p->rows, p->cols, p->c, p->ldc);
 }
@@ -479,7 +621,7 @@ static void softmax(long rows, long cols, const float *x, long ldx, float *y, lo
     float *out = y + r * ldy;
     vf top = least, sum = {0};
     for (long j = 0; j < cols; j += VL)
-      top = larger(top, select(lane_numbers() < (int)(cols - j), load(in + j), least));
+      top = larger(top, blend(lane_numbers() < (int)(cols - j), load(in + j), least));
     vf peak = splat(lane_max(top));
     for (long j = 0; j < padded(cols); j += VL) {
       vf shifted = load(in + j) - peak;
@@ -501,7 +643,7 @@ static void diffuse(const VLDiffuse *p) {
   vf limit = splat(p->limit);
   for (long i = 0; i < p->count; i += VL) {
     vf x = load(p->x + i), u = x * p->from_x + load(p->f + i) * p->from_f;
-    u = select(u > limit, limit, select(u < -limit, -limit, u));
+    u = blend(u > limit, limit, blend(u < -limit, -limit, u));
     vf y = x * p->keep + u * p->gain;
     if (p->z) y += load(p->z + i) * p->sigma;
     store(p->y + i, y);

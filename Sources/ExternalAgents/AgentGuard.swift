@@ -56,6 +56,8 @@ public enum AgentGuard {
     setrlimit(__rlimit_resource_t(RLIMIT_CORE.rawValue), &none)
     signal(number, SIG_DFL)
     kill(getpid(), number)
+    // Another thread may be the one that takes it.
+    sleep(1)
     _exit(128 + number)
   }
 }

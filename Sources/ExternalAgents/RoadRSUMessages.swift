@@ -9,14 +9,14 @@ extension RoadRSUEnvironment: ExternalModel {
     writer.member("vehicles", model.constants.vehicles)
     writer.member("slots", model.constants.slots)
     writer.member(
-      "observation_size", observation.requestCount + model.rsuCount * RoadObservation.linkCount)
+      "observation_size", observation.requestCount + model.rsuCount * TaskObservation.linkCount)
     writer.member("request_size", observation.requestCount)
-    writer.member("link_size", RoadObservation.linkCount)
+    writer.member("link_size", TaskObservation.linkCount)
     writer.member("types", .list(model.types.map { .text($0.name) }))
     writer.member("layers", model.types.lazy.map(\.layers))
     writer.member("vehicle_frequency_hz", model.constants.vehicleFrequency)
     writer.member("rsu_frequency_hz", model.constants.rsuFrequency)
-    func table(_ key: StaticString, _ values: (RoadTaskType) -> [Double]) {
+    func table(_ key: StaticString, _ values: (TaskType) -> [Double]) {
       writer.list(key) { writer in
         for type in model.types {
           writer.row { writer in for value in values(type) { writer.element(value) } }
@@ -30,7 +30,7 @@ extension RoadRSUEnvironment: ExternalModel {
   }
 
   public func write(
-    _ situation: RoadSituation, sight: AgentSight, to writer: inout MessageWriter
+    _ situation: TaskSituation, sight: AgentSight, to writer: inout MessageWriter
   ) {
     writer.member("task", situation.task)
     writer.member("vehicle", situation.vehicle)
@@ -45,7 +45,7 @@ extension RoadRSUEnvironment: ExternalModel {
     if sight == .slot { write(task: situation, to: &writer) }
   }
 
-  private func write(task situation: RoadSituation, to writer: inout MessageWriter) {
+  private func write(task situation: TaskSituation, to writer: inout MessageWriter) {
     writer.member("slot", situation.slot)
     writer.member("release_s", situation.release)
     writer.member("decision_s", situation.decision)
@@ -73,22 +73,22 @@ extension RoadRSUEnvironment: ExternalModel {
     }
   }
 
-  public static func write(measures outcome: RoadOutcome, to writer: inout MessageWriter) {
+  public static func write(measures outcome: DecidedTask, to writer: inout MessageWriter) {
     writer.member("delay_s", outcome.costs.delay)
     writer.member("energy_j", outcome.costs.energy)
     writer.member("cost", outcome.costs.cost)
     writer.member("missed", outcome.costs.missed)
   }
 
-  public static func reward(of outcome: RoadOutcome) -> Double { outcome.reward }
+  public static func reward(of outcome: DecidedTask) -> Double { outcome.reward }
 
-  public func isEpisodeOver(before next: RoadSituation?) -> Bool { next == nil }
+  public func isEpisodeOver(before next: TaskSituation?) -> Bool { next == nil }
 
   public static let actionMembers = ["cut", "rsu", "vehicle_frequency_hz", "rsu_frequency_hz"]
 
   public func decision(
-    of answer: AgentAnswer, in situation: RoadSituation
-  ) throws -> RoadDecision {
+    of answer: AgentAnswer, in situation: TaskSituation
+  ) throws -> TaskDecision {
     let layers = model.types[situation.type].layers
     let cut = try answer.integer("cut", 0...layers)
     let rsu = try answer.integer("rsu", 0...model.rsuCount)
@@ -104,7 +104,7 @@ extension RoadRSUEnvironment: ExternalModel {
         $0 > 0 && $0 <= greatest
       } ?? greatest
     }
-    return RoadDecision(
+    return TaskDecision(
       cut: cut, rsu: rsu,
       vehicleFrequency: try frequency("vehicle_frequency_hz", model.constants.vehicleFrequency),
       rsuFrequency: try frequency("rsu_frequency_hz", model.constants.rsuFrequency))

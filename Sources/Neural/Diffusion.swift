@@ -247,6 +247,7 @@ public struct Denoiser: Sendable {
     let result = record.result.slice(rows: 0..<count)
     record.chosen = nil
     record.input(steps - 1, count).copy(from: noise.slice(rows: 0..<count))
+    let pass = KernelPass()
     for m in (0..<steps).reversed() {
       let block = record.block(m, count)
       let x = record.input(m, count)
@@ -258,12 +259,13 @@ public struct Denoiser: Sendable {
       kernels.multiply(
         x, first.x, into: h, bias: record.stepPart.slice(rows: m..<m + 1), add: statePart,
         activation: .mish, derivative: record.keep ? record.derivatives[0].slice(rows: block) : nil,
-        ahead: ahead(0))
+        ahead: ahead(0), pass: pass)
       for l in 1..<layers.count - 1 {
         let next = record.hidden[l].slice(rows: block)
         layers[l].forward(
           h, into: next, store, section, activation: .mish,
-          derivative: record.keep ? record.derivatives[l].slice(rows: block) : nil, ahead: ahead(l))
+          derivative: record.keep ? record.derivatives[l].slice(rows: block) : nil, ahead: ahead(l),
+          pass: pass)
         h = next
       }
       if m == 0, let choices {
@@ -278,7 +280,7 @@ public struct Denoiser: Sendable {
         return result
       }
       let output = record.outputs.slice(rows: block)
-      last.forward(h, into: output, store, section, activation: outputActivation)
+      last.forward(h, into: output, store, section, activation: outputActivation, pass: pass)
       let z = steps - m
       kernels.diffuse(
         schedule.steps[m], limit: schedule.limit, x: x, output: output,
@@ -311,6 +313,7 @@ public struct Denoiser: Sendable {
       if transposed.count == last - l { transposed.append(store.transposed(weight(l), key: l)) }
       return transposed[last - l]
     }
+    let pass = KernelPass()
     var dx = resultGradient
     let partial = workspace.partial.slice(rows: 0..<count)
     for m in 0..<steps {
@@ -344,13 +347,14 @@ public struct Denoiser: Sendable {
         let below = workspace.hidden[l].slice(rows: block)
         kernels.multiply(
           dz, transposedWeight(l + 1), into: below,
-          factor: record.derivatives[l].slice(rows: block), ahead: m == 0 ? weight(l) : nil)
+          factor: record.derivatives[l].slice(rows: block), ahead: m == 0 ? weight(l) : nil,
+          pass: pass)
         dz = below
       }
       if m + 1 < steps {
         // x^M is noise and needs no gradient.
         let input = workspace.input.slice(rows: 0..<count)
-        kernels.multiply(dz, transposedWeight(0), into: input, add: partial)
+        kernels.multiply(dz, transposedWeight(0), into: input, add: partial, pass: pass)
         dx = input
       }
     }

@@ -13,11 +13,12 @@ public struct Dense: Sendable {
   /// y [rows, outputs] = f(x W + b), f' into `derivative`.
   func forward(
     _ x: Matrix, into y: Matrix, _ store: ParameterStore, _ section: ParameterStore.Section,
-    activation: Activation = .linear, derivative: Matrix? = nil, ahead: Matrix? = nil
+    activation: Activation = .linear, derivative: Matrix? = nil, ahead: Matrix? = nil,
+    pass: KernelPass? = nil
   ) {
     store.kernels.multiply(
       x, store.matrix(weight, section), into: y, bias: store.matrix(bias, section),
-      activation: activation, derivative: derivative, ahead: ahead)
+      activation: activation, derivative: derivative, ahead: ahead, pass: pass)
   }
 
   /// dW = x^T dz, db = column sums of dz; dz [rows, outputs] is the gradient before the activation.

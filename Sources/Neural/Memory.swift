@@ -125,6 +125,13 @@ public struct Matrix {
   }
 }
 
+/// A stretch of one thread's work during which the right operands of its products, the weights, do not change.
+struct KernelPass {
+  let number: UInt64
+
+  init() { number = vl_new_pass() }
+}
+
 /// What is applied to each number after a matrix product.
 public enum Activation: Int32, Sendable {
   case linear = 0
@@ -132,6 +139,15 @@ public enum Activation: Int32, Sendable {
   case relu = 2
   case tanh = 3
   case elu = 4
+}
+
+/// How the operands of matrix products are rounded.
+public enum Precision: String, Sendable, CaseIterable {
+  /// Single precision throughout.
+  case fp32
+  /// Operands of products rounded to bfloat16, sums in single precision. Parameters, Adam and everything elementwise stay
+  /// in single precision.
+  case bf16
 }
 
 /// The training kernels of one instruction set.
@@ -175,18 +191,36 @@ public struct Kernels: @unchecked Sendable {
     return try named(String(cString: value))
   }
 
-  /// `avx512`, `avx2` or `base`.
+  /// These kernels, or those that multiply at another precision.
+  ///
+  /// - Throws: `InputError` for `bf16` where the processor or the instruction set has no products of bfloat16: they
+  ///   are not imitated, since that would be slower than single precision.
+  public func with(_ precision: Precision) throws -> Kernels {
+    if precision == .fp32 { return self }
+    guard name == Kernels.names[0], let table = vl_kernels("avx512bf16") else {
+      throw InputError(
+        "needs a processor with AVX512-BF16 (AMD Zen 4, Intel Cooper Lake or Sapphire Rapids, and later)"
+          + " and the instruction set avx512, here it is \(name)",
+        key: "precision", value: precision.rawValue, advice: "Use fp32")
+    }
+    return Kernels(table: table)
+  }
+
+  /// `avx512`, `avx2` or `base`; `avx512bf16` with products of bfloat16.
   public var name: String { String(cString: table.pointee.name) }
 
   /// c = f(a b + bias + add); with `derivative`, f' is written there.
   ///
   /// Shapes: a [rows, inner], b [inner, columns], bias [1, columns], add, c and derivative [rows, columns].
-  /// - Parameter ahead: What will be read next and has not been for long; it is brought nearer meanwhile.
+  /// - Parameters:
+  ///   - ahead: What will be read next and has not been for long; it is brought nearer meanwhile.
+  ///   - pass: The pass during which b does not change.
   func multiply(
     _ a: Matrix, _ b: Matrix, into c: Matrix, bias: Matrix? = nil, add: Matrix? = nil,
-    activation: Activation = .linear, derivative: Matrix? = nil, ahead: Matrix? = nil
+    activation: Activation = .linear, derivative: Matrix? = nil, ahead: Matrix? = nil,
+    pass: KernelPass? = nil
   ) {
-    var product = shape(a, b, c, ahead: ahead)
+    var product = shape(a, b, c, ahead: ahead, pass: pass)
     precondition(a.rows == c.rows && a.columns == b.rows)
     product.rows = a.rows
     product.inner = a.columns
@@ -211,11 +245,12 @@ public struct Kernels: @unchecked Sendable {
 
   /// c = (a b) * factor elementwise: the gradient before an activation, `factor` its derivative.
   func multiply(
-    _ a: Matrix, _ b: Matrix, into c: Matrix, factor: Matrix, ahead: Matrix? = nil
+    _ a: Matrix, _ b: Matrix, into c: Matrix, factor: Matrix, ahead: Matrix? = nil,
+    pass: KernelPass? = nil
   ) {
     precondition(a.rows == c.rows && a.columns == b.rows)
     precondition(factor.rows == c.rows && factor.columns == c.columns)
-    var product = shape(a, b, c, ahead: ahead)
+    var product = shape(a, b, c, ahead: ahead, pass: pass)
     product.rows = a.rows
     product.inner = a.columns
     product.activation = Int32(VL_MULTIPLY)
@@ -235,7 +270,7 @@ public struct Kernels: @unchecked Sendable {
   }
 
   private func shape(
-    _ a: Matrix, _ b: Matrix, _ c: Matrix, ahead: Matrix? = nil
+    _ a: Matrix, _ b: Matrix, _ c: Matrix, ahead: Matrix? = nil, pass: KernelPass? = nil
   ) -> VLProduct {
     precondition(b.columns == c.columns && c.ownsPadding)
     var product = VLProduct()
@@ -250,6 +285,7 @@ public struct Kernels: @unchecked Sendable {
       product.ahead = UnsafePointer(ahead.pointer)
       product.ahead_count = ahead.paddedCount
     }
+    product.pass = pass?.number ?? 0
     return product
   }
 

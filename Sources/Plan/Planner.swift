@@ -34,6 +34,13 @@ public struct PointFilter: Sendable, Equatable {
     if values.isEmpty { throw failure("has no value", "Write \(key)=VALUE") }
   }
 
+  /// What was given as the value of a parameter: a list of one may stand without brackets.
+  package func value(for parameter: Parameter) -> ParameterValue {
+    let value = values.count == 1 ? values[0] : .list(values)
+    let isSingle = parameter.kind.accept(value) == nil
+    return isSingle && parameter.kind.accept(.list([value])) != nil ? .list([value]) : value
+  }
+
   /// The parts between commas that stand outside brackets, without white space around them.
   private static func pieces(_ text: Substring) -> [String] {
     var pieces = [""]
@@ -197,7 +204,7 @@ extension Plan {
 }
 
 /// Traces and DNN tables of an experiment, each brought into its folder of results once.
-private struct PlanInputs {
+struct PlanInputs {
   let experiment: Experiment
   let folder: String
   private var traces: [String: ImportedTrace] = [:]

@@ -135,16 +135,13 @@ struct PolicyEvaluation {
           "is not a parameter of the run", key: "--parameters", value: setting.key,
           advice: nearest.map { "Did you mean '\($0)'?" })
       }
-      let value = setting.values.count == 1 ? setting.values[0] : .list(setting.values)
+      let value = setting.value(for: parameter)
       if ofTraining.contains(setting.key) { throw ofPolicy(setting.key, value, trained) }
       guard given.insert(setting.key).inserted else {
         throw InputError(
           "is given twice", key: "--parameters", value: setting.key, advice: "Give it once")
       }
-      // A list of one may stand without brackets.
-      let isSingle = parameter.kind.accept(value) == nil
-      values[setting.key] =
-        isSingle && parameter.kind.accept(.list([value])) != nil ? .list([value]) : value
+      values[setting.key] = value
     }
     if let episodes { values["evaluationEpisodes"] = .integer(episodes) }
     let wanted = try ParameterValues(schema: schema, setting: values)

@@ -117,6 +117,11 @@ public enum Files {
   /// Whether something exists at a path.
   public static func exists(_ path: String) -> Bool { access(path, F_OK) == 0 }
 
+  /// Folder for files that nobody keeps.
+  public static var temporaryFolder: String {
+    getenv("TMPDIR").map { String(cString: $0) } ?? "/tmp"
+  }
+
   /// The same path from the root of the file system.
   public static func absolute(_ path: String) -> String {
     path.hasPrefix("/") ? path : workingFolder + "/" + path

@@ -73,8 +73,7 @@ public struct Calibration: Sendable {
   private func measure(
     _ entry: SweepEntry, _ run: PlannedRun, _ execute: Execute
   ) throws -> Sample {
-    let temporary = getenv("TMPDIR").map { String(cString: $0) } ?? "/tmp"
-    let folder = "\(temporary)/veclab-calibration-\(getpid())-\(entry.kind)"
+    let folder = "\(Files.temporaryFolder)/veclab-calibration-\(getpid())-\(entry.kind)"
     try Files.makeFolder(folder)
     defer { try? Files.remove(folder) }
     let schedule = RunSchedule(run.specification.document)

@@ -7,6 +7,7 @@ struct Bench: ParsableCommand {
     abstract: "Measure the speed of the training and simulation code.",
     subcommands: [
       BenchTrain.self, BenchKernels.self, BenchStep.self, BenchTasks.self, BenchSAC.self,
+      BenchAgent.self,
     ])
 }
 

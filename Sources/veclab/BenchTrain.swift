@@ -17,6 +17,8 @@ struct BenchTrain: ParsableCommand {
   @Option(help: "Train steps to measure.") var steps = 60
   @Option(help: "Instruction set: avx512, avx2 or base; default: VECLAB_ISA, else the best.")
   var isa: String?
+  @Option(help: "fp32, or bf16: products of bfloat16.", transform: namedPrecision) var precision =
+    Precision.fp32
   @Flag(help: "Print one JSON object.") var json = false
 
   func validate() throws {
@@ -45,7 +47,7 @@ struct BenchTrain: ParsableCommand {
     benchmark.observation = observation
     benchmark.algorithm = algorithm
     benchmark.steps = steps
-    let report = try benchmark.run(kernels: try kernels(isa))
+    let report = try benchmark.run(kernels: try kernels(isa).with(precision))
     let rows: [(key: String, value: String, text: String)] = [
       ("algorithm", "\"\(algorithm.rawValue)\"", algorithm.rawValue),
       ("isa", "\"\(report.isa)\"", report.isa),
@@ -103,6 +105,11 @@ struct BenchKernels: ParsableCommand {
 @Sendable private func learner(_ name: String) throws -> TrainBenchmark.Algorithm {
   if let algorithm = TrainBenchmark.Algorithm(rawValue: name) { return algorithm }
   throw ValidationError("'\(name)' has no train step to measure; use mad2rl or p-qmix.")
+}
+
+@Sendable private func namedPrecision(_ name: String) throws -> Precision {
+  if let precision = Precision(rawValue: name) { return precision }
+  throw ValidationError("'\(name)' is no precision; use fp32 or bf16.")
 }
 
 private func kernels(_ isa: String?) throws -> Kernels {

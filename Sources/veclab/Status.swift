@@ -49,16 +49,23 @@ struct Status: AsyncParsableCommand {
   private func show(_ sweeps: [SweepStatus]) async {
     var text = watch && !json && isatty(1) == 1 ? "\u{1B}[H\u{1B}[2J" : ""
     for sweep in sweeps {
-      let cluster = await SlurmJobs.states(folder: sweep.ledger.folder)
+      var tasks: [(system: any Cluster.Type, states: String?)] = []
+      for system in Clusters.all {
+        tasks.append((system, await system.states(experimentFolder: sweep.ledger.folder)))
+      }
       if json {
         var members = sweep.json.objectValue ?? [:]
         members["folder"] = .text(sweep.ledger.folder)
-        members["slurm"] = cluster.map { .text($0) } ?? .null
+        for (system, states) in tasks {
+          members[system.name] = states.map { .text($0) } ?? .null
+        }
         let value = JSONValue.object(members)
         text += sweeps.count == 1 && !watch ? value.readable : value.canonical + "\n"
       } else {
         text += "\(sweep.ledger.folder): \(sweep.report)"
-        if let cluster { text += "tasks in Slurm: \(cluster)\n" }
+        for (system, states) in tasks {
+          if let states { text += "tasks in \(system.title): \(states)\n" }
+        }
       }
     }
     print(text, terminator: "")

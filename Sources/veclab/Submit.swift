@@ -4,10 +4,10 @@ import Runs
 import Support
 import Sweep
 
-/// `veclab submit`: hands a sweep to a Slurm cluster.
+/// `veclab submit`: hands a sweep to a cluster.
 struct Submit: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Run an experiment on a Slurm cluster.",
+    abstract: "Run an experiment on a cluster (Slurm).",
     discussion: """
       Writes and submits array jobs, whose tasks run 'veclab worker', and a last job that does what they have left \
       and makes the figures. Program, experiment file and results must be on a file system that all nodes see.
@@ -19,7 +19,13 @@ struct Submit: AsyncParsableCommand {
 
   @OptionGroup var options: ExperimentOptions
 
-  @Flag(help: "Use Slurm, the only cluster system known.")
+  @Option(
+    help: ArgumentHelp(
+      "System of the cluster: \(Clusters.all.map { $0.name }.joined(separator: ", ")).",
+      valueName: "name"))
+  var cluster: String?
+
+  @Flag(help: "Short for --cluster slurm.")
   var slurm = false
 
   @Option(help: ArgumentHelp("Partition of the cluster.", valueName: "name"))
@@ -53,36 +59,39 @@ struct Submit: AsyncParsableCommand {
   @Flag(help: "Print the scripts and submit nothing.")
   var dryRun = false
 
-  /// Minutes, MM:SS, HH:MM:SS, D-HH, D-HH:MM, D-HH:MM:SS, or no limit.
-  private static var timeForm: Regex<Substring> {
-    /(?:[0-9]+(?::[0-9]+){0,2}|[0-9]+-[0-9]+(?::[0-9]+){0,2}|UNLIMITED)/
+  private func system() throws -> any Cluster.Type {
+    let names = Clusters.all.map { $0.name }.joined(separator: ", ")
+    if slurm && cluster.map({ $0 != Slurm.name }) == true {
+      throw ValidationError("Say --slurm or --cluster, not both.")
+    }
+    guard let name = slurm ? Slurm.name : cluster else {
+      throw ValidationError("Say --slurm, or --cluster with one of \(names).")
+    }
+    guard let system = Clusters.all.first(where: { $0.name == name }) else {
+      throw ValidationError("--cluster must be one of \(names), not '\(name)'.")
+    }
+    return system
+  }
+
+  private var clusterOptions: ClusterOptions {
+    var chosen = ClusterOptions()
+    chosen.partition = partition
+    chosen.time = time
+    chosen.memory = memory
+    chosen.runsPerTask = runsPerTask
+    chosen.maximumArray = maxArray
+    chosen.lease = takeover.lease
+    chosen.extra = sbatch
+    return chosen
   }
 
   func validate() throws {
-    guard slurm else { throw ValidationError("Say --slurm: it is the only cluster system known.") }
+    let system = try system()
     guard runsPerTask >= 1 else { throw ValidationError("--runs-per-task must be at least 1.") }
     guard (1...1_000_000).contains(maxArray) else {
       throw ValidationError("--max-array must be between 1 and 1000000.")
     }
-    if let partition {
-      let isWord =
-        !partition.isEmpty
-        && partition.allSatisfy { !$0.isWhitespace && !"\"'\\#".contains($0) }
-      guard isWord else {
-        throw ValidationError("--partition must be a name without spaces, not '\(partition)'.")
-      }
-    }
-    if let time, time.wholeMatch(of: Submit.timeForm) == nil {
-      throw ValidationError(
-        "--time must be minutes, MM:SS, HH:MM:SS, D-HH, D-HH:MM or D-HH:MM:SS, not '\(time)'.")
-    }
-    if let memory, memory.wholeMatch(of: /[0-9]+[KMGTkmgt]?/) == nil {
-      throw ValidationError(
-        "--memory must be a whole number of MiB, or one with K, M, G or T, not '\(memory)'.")
-    }
-    for option in sbatch where !option.hasPrefix("-") || option.contains("\n") {
-      throw ValidationError("--sbatch must be an option of sbatch, not '\(option)'.")
-    }
+    if let problem = system.problem(with: clusterOptions) { throw ValidationError(problem) }
   }
 
   func run() async throws {
@@ -104,42 +113,36 @@ struct Submit: AsyncParsableCommand {
     }
     let submission = try submission(experiment, plan: path, openRuns: open)
     if dryRun {
-      for script in submission.arrays + [submission.collector(after: ["JOB"])] {
-        print("# \(submission.folder)/\(script.name)\n\(script.text)")
+      for script in submission.workers + [submission.collector(after: ["JOB"])] {
+        print("# \(submission.work.folder)/\(script.name)\n\(script.text)")
       }
       return
     }
     let jobs = try await submission.submit()
     print(
-      "\(open) runs in \(submission.tasks) tasks: jobs \(jobs.dropLast().joined(separator: ", ")); "
+      "\(open) runs in \(submission.work.tasks) tasks: jobs \(jobs.dropLast().joined(separator: ", ")); "
         + "figures by job \(jobs.last ?? "")\n'veclab status \(ledger.folder)' shows the progress")
   }
 
   private func submission(
     _ experiment: Experiment, plan: String, openRuns: Int
-  ) throws -> SlurmSubmission {
+  ) throws -> any Cluster {
     func absolute(_ path: String) -> String {
       Files.path(path, relativeTo: Files.workingFolder)
     }
-    var slurm = SlurmSubmission.Options()
-    slurm.partition = partition
-    slurm.time = time
-    slurm.memory = memory
-    slurm.runsPerTask = runsPerTask
-    slurm.maximumArray = maxArray
-    slurm.lease = takeover.lease
-    slurm.extra = sbatch
+    let system = try system()
     var collect = ["figures", absolute(options.file), "--results", absolute(options.results)]
     if let profile = options.profile { collect += ["--profile", profile] }
     for condition in options.only { collect += ["--only", condition] }
     for word in options.record { collect += ["--record", word] }
-    return try SlurmSubmission(
-      experiment: experiment.name,
-      folder: absolute("\(options.results)/\(experiment.name)/slurm"),
-      program: Provenance.executablePath,
-      workerArguments: [
-        "worker", "--plan", absolute(plan), "--results", absolute(options.results),
-      ],
-      collectArguments: collect, openRuns: openRuns, options: slurm)
+    return try system.init(
+      ClusterWork(
+        experiment: experiment.name,
+        folder: absolute("\(options.results)/\(experiment.name)/\(system.name)"),
+        program: Provenance.executablePath,
+        workerArguments: [
+          "worker", "--plan", absolute(plan), "--results", absolute(options.results),
+        ],
+        collectArguments: collect, openRuns: openRuns, options: clusterOptions))
   }
 }

@@ -23,6 +23,7 @@ struct VECLabCommand: AsyncParsableCommand {
       Evaluate.self,
       AlgorithmsCommand.self,
       Bench.self,
+      EnvironmentCommand.self,
       AgentGuardCommand.self,
     ])
 

@@ -133,6 +133,7 @@ private func small(choices: Int, continuous: Int) -> HybridSACSettings {
   settings.hidden = [13, 9]
   settings.batch = 6
   settings.firstTemperature = 0.3
+  settings.discount = 0.99
   return settings
 }
 
@@ -151,7 +152,7 @@ private func rows(_ matrix: Matrix) -> [[Double]] {
     let sac = HybridSAC(settings, kernels: try Kernels.selected(), using: &stream)
     let batch = makeBatch(settings, &stream)
     // Different networks and targets, as after some training.
-    for _ in 0..<20 { _ = sac.trainStep(batch, using: &stream) }
+    for _ in 0..<20 { _ = sac.trainStep(batch, learningRate: 3e-4, using: &stream) }
     let noise = (0..<batch.size * settings.continuous).map { _ in stream.normal() }
     func sampleNoise(_ b: Int) -> [Double] {
       Array(noise[b * settings.continuous..<(b + 1) * settings.continuous])
@@ -246,7 +247,6 @@ private func rows(_ matrix: Matrix) -> [[Double]] {
     settings.hidden = [32, 32]
     settings.batch = 64
     settings.discount = 0
-    settings.learningRate = 3e-3
     var stream = RandomStream(seed: 5, .test)
     let sac = HybridSAC(settings, kernels: try Kernels.selected(), using: &stream)
     let batch = HybridBatch(settings)
@@ -265,7 +265,7 @@ private func rows(_ matrix: Matrix) -> [[Double]] {
         batch.actions[b] = Float(action)
         batch.rewards[b] = Float(reward(kind, choice, action))
       }
-      _ = sac.trainStep(batch, using: &stream)
+      _ = sac.trainStep(batch, learningRate: 3e-3, using: &stream)
     }
     var none: RandomStream?
     for kind in 0...1 {

@@ -43,10 +43,10 @@ private func agent(
 private func play(
   _ environment: inout RoadRSUEnvironment, _ agent: inout some Agent<RoadRSUEnvironment>,
   episode: Int = 0, phase: Phase = .eval
-) throws -> [RoadOutcome] {
+) throws -> [DecidedTask] {
   environment.beginEpisode(episode, phase: phase)
   agent.beginEpisode(episode, phase: phase)
-  var outcomes: [RoadOutcome] = []
+  var outcomes: [DecidedTask] = []
   while let situation = environment.situation {
     outcomes.append(try environment.apply(try agent.decide(situation, phase: phase)))
   }
@@ -183,11 +183,11 @@ private func relativeError(_ a: Double, _ b: Double) -> Double {
     var environment = try roadEnvironment(["releaseRate": .number(0.2)], seed: 5)
     var agent = try agent("reo", environment)
     let outcomes = try play(&environment, &agent)
-    var metrics = RoadMetrics()
+    var metrics = RoadRSUMetrics()
     for outcome in outcomes { metrics.add(outcome) }
-    #expect(metrics.fields.count == RoadMetrics.columns.count)
+    #expect(metrics.fields.count == RoadRSUMetrics.columns.count)
     func value(_ column: String) -> Double {
-      switch metrics.fields[RoadMetrics.columns.firstIndex(of: column)!] {
+      switch metrics.fields[RoadRSUMetrics.columns.firstIndex(of: column)!] {
       case .number(let value): value
       case .integer(let value): Double(value)
       default: .nan
@@ -210,7 +210,7 @@ private func relativeError(_ a: Double, _ b: Double) -> Double {
         < 1e-12)
     #expect(
       value("p95_delay_s") == Statistics.quantile(outcomes.map(\.costs.delay), 0.95))
-    let empty = RoadMetrics()
+    let empty = RoadRSUMetrics()
     #expect(empty.fields[0] == .integer(0) && empty.fields[2] == .missing)
   }
 }
@@ -255,7 +255,7 @@ private func relativeError(_ a: Double, _ b: Double) -> Double {
     var blindDiffers = 0
     while let situation = environment.situation {
       let model = environment.model
-      func decision(_ agent: any Agent<RoadRSUEnvironment>) throws -> RoadDecision {
+      func decision(_ agent: any Agent<RoadRSUEnvironment>) throws -> TaskDecision {
         var agent = agent
         return try agent.decide(situation, phase: .eval)
       }
@@ -265,7 +265,7 @@ private func relativeError(_ a: Double, _ b: Double) -> Double {
       #expect(
         try decision(reo)
           == (nearest.map {
-            RoadDecision(cut: 0, rsu: $0.rsu, vehicleFrequency: 3e9, rsuFrequency: 7e9)
+            TaskDecision(cut: 0, rsu: $0.rsu, vehicleFrequency: 3e9, rsuFrequency: 7e9)
           } ?? model.local(situation)))
       #expect(
         try decision(diverted).rsu == situation.diverted.map { situation.links[$0].rsu } ?? 0)

@@ -47,10 +47,10 @@ private func train(
 
 private func evaluate(
   _ environment: inout RoadRSUEnvironment, _ agent: inout some Agent<RoadRSUEnvironment>
-) throws -> [RoadDecision] {
+) throws -> [TaskDecision] {
   environment.beginEpisode(1, phase: .eval)
   agent.beginEpisode(1, phase: .eval)
-  var decisions: [RoadDecision] = []
+  var decisions: [TaskDecision] = []
   while let situation = environment.situation {
     decisions.append(try agent.decide(situation, phase: .eval))
     _ = try environment.apply(decisions[decisions.count - 1])
@@ -156,9 +156,9 @@ private let cases: [(name: String, given: [String: ParameterValue])] =
 
   @Test func explorationEndsAndLearningIsReported() throws {
     var environment = try roadEnvironment(["releaseRate": .number(0.2)], seed: 3)
-    var agent = try RoadDisDQN(
+    var agent = try DisDQN(
       environment: environment,
-      parameters: ParameterValues(schema: RoadDisDQN.parameters, setting: small["disdqn"] ?? [:]),
+      parameters: ParameterValues(schema: DisDQN.parameters, setting: small["disdqn"] ?? [:]),
       context: AgentContext(seed: 1, episodes: 12))
     var epsilons: [Double] = []
     for episode in 1...6 {
@@ -171,11 +171,15 @@ private let cases: [(name: String, given: [String: ParameterValue])] =
   }
 
   @Test func transitionsAreReplacedInOrder() throws {
-    var buffer = TransitionBuffer(capacity: 3, width: 2, indexWidth: 1)
-    for i in 0..<5 { buffer.append([Float(i), 0], indices: [i], reward: Double(i)) }
+    func transition(_ i: Int) -> Transition {
+      Transition(
+        state: [Float(i), 1], allowed: 9, choice: i, actions: [Float(-i)], reward: Double(i),
+        next: i % 2 == 0 ? nil : Transition.Successor(state: [Float(i + 1), 2], allowed: 5))
+    }
+    var buffer = TransitionBuffer(capacity: 3, stateCount: 2, actionCount: 1)
+    for i in 0..<5 { buffer.append(transition(i)) }
     #expect(buffer.count == 3)
-    #expect((0..<3).map { buffer.number($0, 0) } == [3, 4, 2])
-    #expect((0..<3).map { buffer.index($0, 0) } == [3, 4, 2])
+    #expect((0..<3).map { buffer[$0] } == [3, 4, 2].map(transition))
     #expect(buffer.rewardMoments.mean == 3 && buffer.rewardMoments.deviation == 1)
   }
 }

@@ -56,11 +56,11 @@ private func environment(
 private func situation(
   wait: Double = 0, alpha: Double = 1, deadline: Double = 100, rate: Double = 16e6,
   localWait: Double = 0
-) -> RoadSituation {
-  RoadSituation(
+) -> TaskSituation {
+  TaskSituation(
     type: 0, deadline: deadline, battery: 1, alpha: alpha, localWait: localWait,
     links: [
-      RoadLink(
+      RSULink(
         rsu: 1, distance: 50, along: 30, fading: 1, rate: rate, queueWait: wait, queueLength: 0,
         broadcastWait: 0)
     ], diverted: 0)
@@ -71,15 +71,15 @@ private func isClose(_ a: Double, _ b: Double, _ tolerance: Double = 1e-12) -> B
 }
 
 @Suite struct RoadEquationTests {
-  private let model: RoadModel
+  private let model: TaskModel
 
   init() throws { model = try environment().model }
 
   private func cost(
-    _ situation: RoadSituation, _ cut: Int, _ vehicle: Double = 3e9, _ rsu: Double = 7e9
-  ) throws -> RoadTaskCost {
+    _ situation: TaskSituation, _ cut: Int, _ vehicle: Double = 3e9, _ rsu: Double = 7e9
+  ) throws -> TaskCost {
     try model.cost(
-      of: RoadDecision(
+      of: TaskDecision(
         cut: cut, rsu: cut == 2 ? 0 : 1, vehicleFrequency: vehicle, rsuFrequency: rsu),
       in: situation)
   }
@@ -141,7 +141,7 @@ private func isClose(_ a: Double, _ b: Double, _ tolerance: Double = 1e-12) -> B
     #expect(met.cost == met.objective)
     #expect(isClose(missed.cost, met.objective + 5))
     let free = try environment(["missedPenalty": .none]).model
-    let decision = RoadDecision(cut: 2, rsu: 0, vehicleFrequency: 3e9, rsuFrequency: 7e9)
+    let decision = TaskDecision(cut: 2, rsu: 0, vehicleFrequency: 3e9, rsuFrequency: 7e9)
     let unpunished = try free.cost(of: decision, in: situation(deadline: 3.33))
     #expect(unpunished.missed && unpunished.cost == unpunished.objective)
   }
@@ -153,12 +153,12 @@ private func isClose(_ a: Double, _ b: Double, _ tolerance: Double = 1e-12) -> B
   }
 
   @Test func batteryCoefficientOnBothSidesOfAThird() {
-    #expect(RoadConstants.batteryCoefficient(1) == 1)
-    #expect(RoadConstants.batteryCoefficient(0.5) == 2)
-    #expect(RoadConstants.batteryCoefficient(1.0 / 3.0) == 3)
-    #expect(RoadConstants.batteryCoefficient((1.0 / 3.0).nextUp) < 3.0000001)
-    #expect(RoadConstants.batteryCoefficient(0.2) == 3)
-    #expect(RoadConstants.batteryCoefficient(0.01) == 3)
+    #expect(TaskConstants.batteryCoefficient(1) == 1)
+    #expect(TaskConstants.batteryCoefficient(0.5) == 2)
+    #expect(TaskConstants.batteryCoefficient(1.0 / 3.0) == 3)
+    #expect(TaskConstants.batteryCoefficient((1.0 / 3.0).nextUp) < 3.0000001)
+    #expect(TaskConstants.batteryCoefficient(0.2) == 3)
+    #expect(TaskConstants.batteryCoefficient(0.01) == 3)
   }
 
   @Test func ownQueueDelaysLocalWorkOnly() throws {
@@ -169,7 +169,7 @@ private func isClose(_ a: Double, _ b: Double, _ tolerance: Double = 1e-12) -> B
   }
 
   @Test func impossibleDecisionsAreRefused() throws {
-    func problem(_ decision: RoadDecision) -> String? {
+    func problem(_ decision: TaskDecision) -> String? {
       do {
         _ = try model.cost(of: decision, in: situation())
         return nil
@@ -177,8 +177,8 @@ private func isClose(_ a: Double, _ b: Double, _ tolerance: Double = 1e-12) -> B
     }
     func decision(
       cut: Int = 1, rsu: Int = 1, _ vehicle: Double = 3e9, _ server: Double = 7e9
-    ) -> RoadDecision {
-      RoadDecision(cut: cut, rsu: rsu, vehicleFrequency: vehicle, rsuFrequency: server)
+    ) -> TaskDecision {
+      TaskDecision(cut: cut, rsu: rsu, vehicleFrequency: vehicle, rsuFrequency: server)
     }
     #expect(problem(decision()) == nil)
     #expect(problem(decision(cut: -1)) == "cut")
@@ -199,15 +199,15 @@ private func isClose(_ a: Double, _ b: Double, _ tolerance: Double = 1e-12) -> B
   /// Decides every task of an episode and returns the outcomes.
   private func run(
     _ environment: inout RoadRSUEnvironment, tasks: Int = .max,
-    _ decide: (RoadSituation) -> (cut: Int, vehicle: Double, rsu: Double)
-  ) throws -> [RoadOutcome] {
+    _ decide: (TaskSituation) -> (cut: Int, vehicle: Double, rsu: Double)
+  ) throws -> [DecidedTask] {
     environment.beginEpisode(0, phase: .eval)
-    var outcomes: [RoadOutcome] = []
+    var outcomes: [DecidedTask] = []
     while let situation = environment.situation, outcomes.count < tasks {
       let choice = decide(situation)
       outcomes.append(
         try environment.apply(
-          RoadDecision(
+          TaskDecision(
             cut: choice.cut, rsu: situation.links.first?.rsu ?? 0, vehicleFrequency: choice.vehicle,
             rsuFrequency: choice.rsu)))
     }
@@ -270,7 +270,7 @@ private func isClose(_ a: Double, _ b: Double, _ tolerance: Double = 1e-12) -> B
     #expect(situation.links.isEmpty && situation.diverted == nil && situation.nearest == nil)
     #expect(throws: InputError.self) {
       _ = try environment.apply(
-        RoadDecision(cut: 0, rsu: 1, vehicleFrequency: 3e9, rsuFrequency: 7e9))
+        TaskDecision(cut: 0, rsu: 1, vehicleFrequency: 3e9, rsuFrequency: 7e9))
     }
     // A refused decision leaves the task to be decided.
     #expect(environment.situation == situation)

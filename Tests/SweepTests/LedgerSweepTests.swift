@@ -286,20 +286,21 @@ import Testing
 
   private func submission(
     runs: Int, folder: String = "/results/it's/slurm",
-    _ change: (inout SlurmSubmission.Options) -> Void = { _ in }
-  ) throws -> SlurmSubmission {
-    var options = SlurmSubmission.Options()
+    _ change: (inout ClusterOptions) -> Void = { _ in }
+  ) throws -> Slurm {
+    var options = ClusterOptions()
     change(&options)
-    return try SlurmSubmission(
-      experiment: "test", folder: folder, program: "/bin/veclab",
-      workerArguments: ["worker", "--plan", "/results/it's/plan.json"],
-      collectArguments: ["figures", "/a b.yaml"], openRuns: runs, options: options)
+    return try Slurm(
+      ClusterWork(
+        experiment: "test", folder: folder, program: "/bin/veclab",
+        workerArguments: ["worker", "--plan", "/results/it's/plan.json"],
+        collectArguments: ["figures", "/a b.yaml"], openRuns: runs, options: options))
   }
 
   @Test func namesOfLogsAreQuoted() throws {
     let submission = try submission(runs: 1, folder: "/a b/50% #\"x\"/slurm")
     let line = "#SBATCH --output=\"/a b/50%% #\\\"x\\\"/slurm/"
-    #expect(submission.arrays[0].text.contains(line + "%A_%a.log\"\n"))
+    #expect(submission.workers[0].text.contains(line + "%A_%a.log\"\n"))
     #expect(submission.collector(after: ["1"]).text.contains(line + "collect-%j.log\"\n"))
     for folder in ["/a\nb", "/a\\b"] {
       #expect(throws: InputError.self) { try self.submission(runs: 1, folder: folder) }
@@ -311,8 +312,8 @@ import Testing
       $0.runsPerTask = 2
       $0.maximumArray = 1000
     }
-    #expect(submission.tasks == 2050)
-    let texts = submission.arrays.map(\.text)
+    #expect(submission.work.tasks == 2050)
+    let texts = submission.workers.map(\.text)
     #expect(texts.count == 3)
     #expect(texts[0].contains("#SBATCH --array=1-1000\n"))
     #expect(texts[2].contains("#SBATCH --array=1-50\n"))
@@ -332,7 +333,7 @@ import Testing
       $0.memory = "2G"
       $0.extra = ["--account=x"]
     }
-    for script in submission.arrays + [submission.collector(after: ["1"])] {
+    for script in submission.workers + [submission.collector(after: ["1"])] {
       let path = scratch.path + "/" + script.name
       try Files.writeAtomically(script.text, to: path)
       let process = Process()

@@ -66,35 +66,14 @@ class RoadEnv(gymnasium.Env[np.ndarray, Any]):
     def step(self, action: Any) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
         if self._situation is None:
             raise VeclabError("step: the episode is over; call reset")
-        cut, rsu, vehicle, edge = self._decode(action, self._situation)
-        scenario = self.simulation.scenario
-        reward, self._situation, last, measures = self.simulation.act(
-            cut=cut,
-            rsu=rsu,
-            vehicle_frequency_hz=self._frequency(vehicle, scenario.vehicle_frequency_hz),
-            rsu_frequency_hz=self._frequency(edge, scenario.rsu_frequency_hz),
-        )
-        return self._observation(), reward, False, last, self._infos(measures)
-
-    def _frequency(self, place: float, greatest: float) -> float:
-        return min(greatest * (self._least + (1 - self._least) * float(np.clip(place, 0, 1))), greatest)
-
-    def _decode(self, action: Any, situation: RoadSituation) -> tuple[int, int, float, float]:
-        """Cut, RSU and the places of both frequencies in [0, 1]."""
-        layers = situation.layers
-        reach = np.flatnonzero(situation.reach) + 1
+        situation = self._situation
         if self._flat:
-            places = (np.clip(np.asarray(action, np.float64), -1, 1) + 1) / 2
-            cut = min(int(places[0] * (layers + 1)), layers)
-            rsu = int(reach[min(int(places[1] * len(reach)), len(reach) - 1)]) if len(reach) else 0
-            vehicle, edge = places[2], places[3]
+            act = situation.flat_action(action, self._least)
         else:
-            cut = min(int(action["cut"]), layers)
-            rsu = int(action["rsu"])
             vehicle, edge = action["frequencies"]
-        if cut == layers or rsu not in reach:
-            cut, rsu = layers, 0
-        return cut, rsu, float(vehicle), float(edge)
+            act = situation.action(int(action["cut"]), int(action["rsu"]), vehicle, edge, self._least)
+        reward, self._situation, last, measures = self.simulation.act(**act)
+        return self._observation(), reward, False, last, self._infos(measures)
 
     def _observation(self) -> np.ndarray:
         if self._situation is None:

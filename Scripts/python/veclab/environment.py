@@ -141,7 +141,7 @@ class Simulation:
         if not line.endswith(b"\n"):
             code = self._process.wait()
             with open(self._errors, encoding="utf-8", errors="replace") as errors:
-                said = errors.read().strip()
+                said = errors.read().strip().removeprefix("Error: ").split("\nUsage: ")[0]
             raise VeclabError(said or f"the program ended with code {code}")
         message = json.loads(line)
         if message["type"] == "error":
@@ -276,14 +276,12 @@ class EpisodeCounter:
 
     def next(self, seed: int | None, options: Mapping[str, Any] | None) -> tuple[int, Phase]:
         """Number and phase of the episode to begin; takes up another seed."""
-        options = dict(options or {})
+        options = options or {}  # Others than ours belong to wrappers.
         if seed is not None:
             self._simulation.set_seed(seed)
             self._episode = 0
-        self._episode = options.pop("episode", self._episode + 1)
-        phase = options.pop("phase", self._phase)
-        if options:
-            raise VeclabError(f"reset: options are 'episode' and 'phase' (got {sorted(options)})")
+        self._episode = options.get("episode", self._episode + 1)
+        phase = options.get("phase", self._phase)
         return self._episode, phase
 
 

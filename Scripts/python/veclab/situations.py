@@ -251,3 +251,39 @@ class RoadSituation:
         if key not in self._message:
             raise KeyError(f"{key}: there is no such member, or only with 'sees: slot'")
         return self._message[key]
+
+    def flat_action(self, places: Any, least_frequency: float = 0.1) -> dict[str, Any]:
+        """The members of `act` for four numbers in [-1, 1], each of which is always allowed.
+
+        Args:
+            places: Shape (4,): the cut among the task's, the RSU among those in range (none: all local), and the
+                frequencies of vehicle and RSU from `least_frequency` times the greatest to the greatest.
+        """
+        cut, rsu, vehicle, edge = (np.clip(np.asarray(places, np.float64), -1, 1) + 1) / 2
+        inside = np.flatnonzero(self.reach) + 1
+        chosen = int(inside[min(int(rsu * len(inside)), len(inside) - 1)]) if len(inside) else 0
+        return self.action(min(int(cut * (self.layers + 1)), self.layers), chosen, vehicle, edge, least_frequency)
+
+    def action(
+        self, cut: int, rsu: int, vehicle: float = 1.0, edge: float = 1.0, least_frequency: float = 0.1
+    ) -> dict[str, Any]:
+        """The members of `act`; what is not possible becomes all local.
+
+        Args:
+            cut: Layers on the vehicle; at or above the task's own: all local.
+            rsu: From 1; 0 or one out of range: all local.
+            vehicle, edge: Frequencies as places in [0, 1], from `least_frequency` times the greatest to the greatest.
+        """
+        if cut >= self.layers or not 1 <= rsu <= self.scenario.rsus or not self.reach[rsu - 1]:
+            cut, rsu = self.layers, 0
+
+        def frequency(place: float, greatest: float) -> float:
+            share = least_frequency + (1 - least_frequency) * float(np.clip(place, 0, 1))
+            return min(greatest * share, greatest)
+
+        return {
+            "cut": int(cut),
+            "rsu": int(rsu),
+            "vehicle_frequency_hz": frequency(vehicle, self.scenario.vehicle_frequency_hz),
+            "rsu_frequency_hz": frequency(edge, self.scenario.rsu_frequency_hz),
+        }

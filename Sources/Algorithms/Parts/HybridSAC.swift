@@ -11,9 +11,8 @@ struct HybridSACSettings: Sendable, Equatable {
   /// Number of continuous actions in (-1, 1).
   var continuous: Int
   var hidden = [256, 256]
-  var discount = 0.99
+  var discount = 0.0
   var softUpdate = 0.005
-  var learningRate = 3e-4
   var batch = 256
   /// Bounds of both temperatures.
   var temperatures = 0.001...1.0
@@ -41,7 +40,8 @@ final class HybridBatch {
   /// Continuous actions [B, c], row after row.
   var actions: [Float]
   var rewards: [Float]
-  /// The first so many choices are allowed in the state and in the next state.
+  /// The first so many choices are allowed in the state and in the next state; 0: there is no next state, and
+  /// nothing is added to the reward.
   var allowed: [Int]
   var nextAllowed: [Int]
 
@@ -70,7 +70,7 @@ final class HybridBatch {
 ///     actor     -V(s)
 ///     log μ     follows entropy minus target entropy downwards
 ///
-/// Episodes end by truncation only, so every transition bootstraps.
+/// Episodes end by truncation only, so every transition that has a successor bootstraps.
 final class HybridSAC {
   /// What a train step reports.
   struct StepResult: Sendable, Equatable {
@@ -185,10 +185,15 @@ final class HybridSAC {
   // MARK: Learning
 
   /// One step of the critics, the actor and the temperatures, and the soft update of the targets.
-  func trainStep(_ batch: HybridBatch, using stream: inout RandomStream) -> StepResult {
-    let adam = Adam(learningRate: settings.learningRate)
-    for i in noise.indices { noise[i] = stream.normal() }
-    let values = nextValues(batch, noise: noise)
+  func trainStep(
+    _ batch: HybridBatch, learningRate: Double, using stream: inout RandomStream
+  ) -> StepResult {
+    let adam = Adam(learningRate: learningRate)
+    var values = [Double](repeating: 0, count: batch.size)
+    if settings.discount > 0 {
+      for i in noise.indices { noise[i] = stream.normal() }
+      values = nextValues(batch, noise: noise)
+    }
     let criticLoss = criticGradients(batch, nextValues: values)
     criticStore.adamStep(adam, softUpdate: settings.softUpdate)
     for i in noise.indices { noise[i] = stream.normal() }
@@ -207,7 +212,7 @@ final class HybridSAC {
       choiceEntropy: actorResult.choiceEntropy, continuousEntropy: actorResult.continuousEntropy)
   }
 
-  /// V'(s') of every sample.
+  /// V'(s') of every sample; 0 where there is no next state.
   func nextValues(_ batch: HybridBatch, noise: [Double]) -> [Double] {
     let output = actor.forward(batch.nextStates, actorStore, record: actorRecord)
     policy.evaluate(output, allowed: batch.nextAllowed, noise: noise)
@@ -217,6 +222,7 @@ final class HybridSAC {
     }
     let choices = settings.choices
     return (0..<batch.size).map { b in
+      guard batch.nextAllowed[b] > 0 else { return 0 }
       var value = -continuousTemperature.value * policy.logDensities[b]
       for d in 0..<batch.nextAllowed[b] {
         let i = b * choices + d

@@ -13,7 +13,7 @@ enum RSUTarget: String, CaseIterable {
   }
 
   /// The link to that RSU; nil when none is in range.
-  func link(in situation: RoadSituation) -> RoadLink? {
+  func link(in situation: TaskSituation) -> RSULink? {
     (self == .nearest ? situation.nearest : situation.diverted).map { situation.links[$0] }
   }
 

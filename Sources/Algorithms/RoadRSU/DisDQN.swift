@@ -5,10 +5,11 @@ internal import Support
 /// DisDQN, distributed DQN (P2 IV-B): every RSU has a DQN of its own that picks an RSU in range and a cut.
 ///
 /// A request goes to the nearest RSU, whose network decides at full frequencies: one action for each pair of an
-/// RSU in range and a cut before the last layer, and one for running locally. A transition leads from one
-/// request at an RSU to the next one that it decides; the last of an episode is left out. A vehicle that no RSU
-/// reaches runs its task itself.
-struct RoadDisDQN: Agent {
+/// RSU in range and a cut before the last layer, and one for running locally. The network scores one RSU in
+/// range at a time: it takes the numbers about the request and that RSU and returns the value of each cut there;
+/// running locally is the last cut of the deciding RSU itself. With a discount, a transition leads from one
+/// request at an RSU to the next one that it decides. A vehicle that no RSU reaches runs its task itself.
+struct DisDQN: Agent {
   typealias Model = RoadRSUEnvironment
 
   // MARK: Configuration
@@ -18,7 +19,7 @@ struct RoadDisDQN: Agent {
       "learningRate", .number(1e-8...1), default: .number(3e-4), source: "ours",
       "Learning rate of Adam."),
     Parameter(
-      "discount", .number(0...0.9999), default: .number(0.99), source: "ours",
+      "discount", .number(0...0.9999), default: .number(0), source: "P2 (25)",
       "Discount of the values of the following requests at the same RSU."),
     Parameter(
       "softUpdate", .number(1e-6...1), default: .number(0.005), source: "ours",
@@ -34,6 +35,13 @@ struct RoadDisDQN: Agent {
       "replayCapacity", .integer(1...10_000_000), default: .integer(100_000), source: "ours",
       "Transitions that the replay buffer of an RSU holds."),
     Parameter(
+      "updatesPerTask", .integer(1...64), default: .integer(1), source: "ours",
+      "Gradient steps of an RSU's network for each of its transitions."),
+    Parameter(
+      "learningRateEnd", .number(0...1), default: .number(1), source: "ours",
+      "Share of the learning rate that is left at the end of training; it falls linearly."),
+    RewardBaseline.parameter,
+    Parameter(
       "warmupTasks", .integer(1...10_000_000), default: .integer(64), unit: "tasks", source: "ours",
       "Transitions of an RSU before its network learns."),
     Parameter(
@@ -47,43 +55,39 @@ struct RoadDisDQN: Agent {
       "Bound of the gradients' norm."),
   ]
 
-  private let model: RoadModel
-  private let observation: RoadObservation
+  private let model: TaskModel
+  private let observation: TaskObservation
   private let discount: Double
-  private let adam: Adam
+  private let rates: (first: Double, last: Double)
   private let softUpdate: Double
   private let clipNorm: Double?
   private let batchSize: Int
   private let warmUp: Int
+  private let updatesPerTask: Int
+  private let baseline: RewardBaseline
   private let epsilons: (first: Double, last: Double)
   private let episodes: Int
-  /// Cuts of the deepest network, and length of an observation.
+  /// Cuts of the deepest network.
   private let mostCuts: Int
-  private let width: Int
 
   // MARK: Networks and memory
 
   private let network: MLP
   /// One store of parameters and targets, one buffer and one scale of rewards for each RSU.
   private let stores: [ParameterStore]
-  private var buffers: [TransitionBuffer]
-  private var scales: [RewardStandardisation]
+  private(set) var buffers: [TransitionBuffer]
+  private(set) var scales: [RewardStandardisation]
+  private var chain: RequestChain
   private let record: MLP.Record
   private let actingRecord: MLP.Record
-  private let state: Matrix
-  private let states: Matrix
+  private let input: Matrix
+  /// [B, request + link]: what the network takes.
+  private let inputs: Matrix
   private let gradient: Matrix
   private var exploration: RandomStream
   private var replay: RandomStream
   private var epsilon = 0.0
-
-  private struct Pending {
-    var observation: [Float]
-    var action: Int
-    var reward = 0.0
-  }
-  private var pending: [Pending?]
-  private var last: Pending?
+  private var learningRate = 0.0
   private var losses = 0.0
   private var steps = 0
 
@@ -94,19 +98,22 @@ struct RoadDisDQN: Agent {
     model = environment.model
     observation = environment.observation
     discount = parameters.number("discount")
-    adam = Adam(learningRate: parameters.number("learningRate"))
+    rates.first = parameters.number("learningRate")
+    rates.last = rates.first * parameters.number("learningRateEnd")
     softUpdate = parameters.number("softUpdate")
     clipNorm = parameters.optionalNumber("gradientClip")
     batchSize = parameters.integer("batchSize")
     warmUp = parameters.integer("warmupTasks")
+    updatesPerTask = parameters.integer("updatesPerTask")
+    baseline = RewardBaseline(parameters)
     epsilons = (parameters.number("epsilonStart"), parameters.number("epsilonEnd"))
     self.episodes = context.episodes
     mostCuts = (model.types.map(\.layers).max() ?? 0) + 1
-    width = observation.requestCount + model.rsuCount * RoadObservation.linkCount
-    let hidden = parameters.integers("hidden")
+    let width = observation.requestCount + TaskObservation.linkCount
     var layout = ParameterLayout()
     network = MLP(
-      &layout, "q", widths: [width] + hidden + [model.rsuCount * mostCuts], activation: .relu)
+      &layout, "q", widths: [width] + parameters.integers("hidden") + [mostCuts],
+      activation: .relu)
     let kernels = context.kernels
     var initialisation = RandomStream(seed: seed, .initialisation)
     var stores: [ParameterStore] = []
@@ -118,37 +125,46 @@ struct RoadDisDQN: Agent {
     self.stores = stores
     buffers = Array(
       repeating: TransitionBuffer(
-        capacity: parameters.integer("replayCapacity"), width: 2 * width, indexWidth: 2),
+        capacity: parameters.integer("replayCapacity"),
+        stateCount: observation.requestCount + model.rsuCount * TaskObservation.linkCount,
+        actionCount: 0),
       count: model.rsuCount)
     scales = Array(repeating: RewardStandardisation(), count: model.rsuCount)
+    chain = RequestChain(rsus: model.rsuCount, discount: discount)
     record = MLP.Record(network, rows: batchSize)
     actingRecord = MLP.Record(network, rows: 1)
-    state = Matrix(rows: 1, columns: width)
-    states = Matrix(rows: batchSize, columns: width)
+    input = Matrix(rows: 1, columns: width)
+    inputs = Matrix(rows: batchSize, columns: width)
     gradient = Matrix(rows: batchSize, columns: network.outputs)
     exploration = RandomStream(seed: seed, .exploration)
     replay = RandomStream(seed: seed, .replay)
-    pending = Array(repeating: nil, count: model.rsuCount)
   }
 
   // MARK: Acting
 
   mutating func beginEpisode(_ episode: Int, phase: Phase) {
-    pending = Array(repeating: nil, count: model.rsuCount)
-    last = nil
+    chain.beginEpisode()
     losses = 0
     steps = 0
     let third = max(Double(episodes) / 3, 1)
-    let progress = min(max(Double(episode - 1) / third, 0), 1)
-    epsilon = epsilons.first * (1 - progress) + epsilons.last * progress
+    let explored = min(max(Double(episode - 1) / third, 0), 1)
+    epsilon = epsilons.first * (1 - explored) + epsilons.last * explored
+    let progress = min(Double(episode - 1) / Double(max(episodes - 1, 1)), 1)
+    learningRate = rates.first + (rates.last - rates.first) * progress
   }
 
-  private func observe(_ situation: RoadSituation) -> [Float] {
+  /// Numbers about the request and about every RSU, in the order of their numbers.
+  private func observe(_ situation: TaskSituation) -> [Float] {
     var values: [Float] = []
-    values.reserveCapacity(width)
+    values.reserveCapacity(buffers[0].stateCount)
     observation.appendRequest(situation, to: &values)
     for rsu in 1...model.rsuCount { observation.appendLink(situation.link(to: rsu), to: &values) }
     return values
+  }
+
+  /// Place in a state of the numbers about an RSU, counted from 0.
+  private func linkStart(_ rsu: Int) -> Int {
+    observation.requestCount + rsu * TaskObservation.linkCount
   }
 
   /// The actions that an RSU may take on a request: RSUs in range with every cut, and the last cut as its own.
@@ -161,53 +177,67 @@ struct RoadDisDQN: Agent {
     return actions
   }
 
-  mutating func decide(_ situation: RoadSituation, phase: Phase) -> RoadDecision {
-    last = nil
+  /// The action of an RSU that a decision came from.
+  private func action(_ decision: TaskDecision, rsu: Int) -> Int {
+    (decision.rsu == 0 ? rsu : decision.rsu - 1) * mostCuts + decision.cut
+  }
+
+  mutating func decide(_ situation: TaskSituation, phase: Phase) -> TaskDecision {
     guard let nearest = situation.nearest else { return model.local(situation) }
     let rsu = situation.links[nearest].rsu - 1
     let layers = model.types[situation.type].layers
-    let values = observe(situation)
     let actions = allowed(rsu: rsu, layers: layers) { situation.link(to: $0 + 1) != nil }
-    var action: Int
+    let action: Int
     if phase == .train, exploration.uniform() < epsilon {
       action = actions[exploration.index(below: actions.count)]
     } else {
-      state.setRow(0, values)
-      let q = network.forward(state, stores[rsu], record: actingRecord)
-      action = actions[0]
-      for other in actions where q[0, other] > q[0, action] { action = other }
+      action = best(of: actions, in: observe(situation), rsu)
     }
-    if phase == .train { last = Pending(observation: values, action: action) }
     let cut = action % mostCuts
-    return RoadDecision(
+    return TaskDecision(
       cut: cut, rsu: cut < layers ? action / mostCuts + 1 : 0,
       vehicleFrequency: model.constants.vehicleFrequency,
       rsuFrequency: model.constants.rsuFrequency)
   }
 
+  /// The action of the greatest value for an RSU; the first of equals.
+  private func best(of actions: [Int], in state: [Float], _ rsu: Int) -> Int {
+    var best = (action: actions[0], value: -Float.infinity)
+    var scores: (target: Int, q: Matrix)?
+    for action in actions {
+      let target = action / mostCuts
+      if scores?.target != target {
+        let link = state[linkStart(target)..<linkStart(target + 1)]
+        input.setRow(0, Array(state[..<observation.requestCount] + link))
+        scores = (target, network.forward(input, stores[rsu], record: actingRecord))
+      }
+      if let value = scores?.q[0, action % mostCuts], value > best.value { best = (action, value) }
+    }
+    return best.action
+  }
+
   // MARK: Learning
 
   mutating func learn(
-    _ situation: RoadSituation, _ decision: RoadDecision, _ outcome: RoadOutcome,
-    next: RoadSituation?
+    _ situation: TaskSituation, _ decision: TaskDecision, _ outcome: DecidedTask,
+    next: TaskSituation?
   ) {
-    guard let nearest = situation.nearest, var now = last else { return }
-    last = nil
+    guard let nearest = situation.nearest else { return }
     let rsu = situation.links[nearest].rsu - 1
-    let before = pending[rsu]
-    now.reward = outcome.reward
-    pending[rsu] = now
-    guard let before else { return }
-    buffers[rsu].append(
-      before.observation + now.observation,
-      indices: [before.action, model.types[situation.type].layers], reward: before.reward)
+    let request = Transition(
+      state: observe(situation), allowed: model.types[situation.type].layers + 1,
+      choice: action(decision, rsu: rsu), reward: baseline.reward(outcome, model))
+    guard let transition = chain.append(request, rsu: rsu) else { return }
+    buffers[rsu].append(transition)
     if !scales[rsu].isFixed {
       guard buffers[rsu].count >= warmUp else { return }
       let moments = buffers[rsu].rewardMoments
       scales[rsu].fix(mean: moments.mean, deviation: moments.deviation)
     }
-    losses += trainStep(rsu)
-    steps += 1
+    for _ in 0..<updatesPerTask {
+      losses += trainStep(rsu)
+      steps += 1
+    }
   }
 
   /// One gradient step of an RSU's network: (Q(s, a) - r - γ max Q'(s', ·))² over allowed actions.
@@ -215,34 +245,54 @@ struct RoadDisDQN: Agent {
     let buffer = buffers[rsu]
     let store = stores[rsu]
     let rows = (0..<batchSize).map { _ in replay.index(below: buffer.count) }
+    let following = discount > 0 ? nextValues(rows, rsu) : Array(repeating: 0, count: batchSize)
     for (b, row) in rows.enumerated() {
-      for i in 0..<width { states[b, i] = buffer.number(row, width + i) }
-    }
-    let nextQ = network.forward(states, store, .targets, record: record)
-    let targets = rows.enumerated().map { b, row -> Double in
-      // An RSU that is in range shows a 1 as the first of its numbers.
-      let actions = allowed(rsu: rsu, layers: buffer.index(row, 1)) {
-        buffer.number(
-          row, width + observation.requestCount + $0 * RoadObservation.linkCount) != 0
+      let start = linkStart(buffer.choice(row) / mostCuts)
+      for i in 0..<observation.requestCount { inputs[b, i] = buffer.state(row, i) }
+      for i in 0..<TaskObservation.linkCount {
+        inputs[b, observation.requestCount + i] = buffer.state(row, start + i)
       }
-      let best = actions.reduce(-Float.infinity) { max($0, nextQ[b, $1]) }
-      return Double(scales[rsu].scaled(buffer.reward(row))) + discount * Double(best)
     }
-    for (b, row) in rows.enumerated() {
-      for i in 0..<width { states[b, i] = buffer.number(row, i) }
-    }
-    let q = network.forward(states, store, record: record)
+    let q = network.forward(inputs, store, record: record)
     gradient.fill(0)
     var loss = 0.0
     for (b, row) in rows.enumerated() {
-      let action = buffer.index(row, 0)
-      let error = Double(q[b, action]) - targets[b]
+      let cut = buffer.choice(row) % mostCuts
+      let target =
+        Double(scales[rsu].scaled(buffer.reward(row))) + discount * following[b]
+      let error = Double(q[b, cut]) - target
       loss += error * error / Double(batchSize)
-      gradient[b, action] = Float(2 * error / Double(batchSize))
+      gradient[b, cut] = Float(2 * error / Double(batchSize))
     }
-    network.backward(states, outputGradient: gradient, store, record: record)
-    store.adamStep(adam, clip: clipNorm, softUpdate: softUpdate)
+    network.backward(inputs, outputGradient: gradient, store, record: record)
+    store.adamStep(Adam(learningRate: learningRate), clip: clipNorm, softUpdate: softUpdate)
     return loss
+  }
+
+  /// max Q'(s', ·) over the allowed actions of each transition's next state; 0 where there is none.
+  private func nextValues(_ rows: [Int], _ rsu: Int) -> [Double] {
+    let buffer = buffers[rsu]
+    var values = rows.map { buffer.nextAllowed($0) == 0 ? 0 : -Double.infinity }
+    for target in 0..<model.rsuCount {
+      let start = linkStart(target)
+      // An RSU that is in range shows a 1 as the first of its numbers.
+      let isInRange = rows.map { buffer.nextState($0, start) != 0 }
+      guard isInRange.contains(true) else { continue }
+      for (b, row) in rows.enumerated() {
+        for i in 0..<observation.requestCount { inputs[b, i] = buffer.nextState(row, i) }
+        for i in 0..<TaskObservation.linkCount {
+          inputs[b, observation.requestCount + i] = buffer.nextState(row, start + i)
+        }
+      }
+      let q = network.forward(inputs, stores[rsu], .targets, record: record)
+      for (b, row) in rows.enumerated() where isInRange[b] && buffer.nextAllowed(row) > 0 {
+        let layers = buffer.nextAllowed(row) - 1
+        for cut in 0..<(target == rsu ? layers + 1 : layers) {
+          values[b] = max(values[b], Double(q[b, cut]))
+        }
+      }
+    }
+    return values
   }
 
   var statistics: AgentStatistics {
@@ -282,8 +332,8 @@ struct RoadDisDQN: Agent {
   }
 
   static let algorithm = Algorithm<RoadRSUEnvironment>(
-    name: "disdqn", version: 1,
+    name: "disdqn", version: 2,
     summary: "Distributed DQN: each RSU's own network picks an RSU in range and a cut.",
     isLearner: true, parameters: parameters
-  ) { try RoadDisDQN(environment: $0, parameters: $1, context: $2) }
+  ) { try DisDQN(environment: $0, parameters: $1, context: $2) }
 }

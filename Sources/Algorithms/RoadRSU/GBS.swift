@@ -6,19 +6,19 @@ internal import Support
 ///
 /// It is blind to energy, battery, deadline and the other RSUs. Of equal cuts the one with fewer local layers
 /// is taken. A vehicle out of every RSU's range runs the task itself.
-struct RoadGreedy: Agent {
+struct GBS: Agent {
   typealias Model = RoadRSUEnvironment
-  private let model: RoadModel
+  private let model: TaskModel
   private let target: RSUTarget
   private let isQueueBlind: Bool
 
-  init(model: RoadModel, target: RSUTarget, isQueueBlind: Bool) {
+  init(model: TaskModel, target: RSUTarget, isQueueBlind: Bool) {
     self.model = model
     self.target = target
     self.isQueueBlind = isQueueBlind
   }
 
-  func decide(_ situation: RoadSituation, phase: Phase) -> RoadDecision {
+  func decide(_ situation: TaskSituation, phase: Phase) -> TaskDecision {
     guard var link = target.link(in: situation) else { return model.local(situation) }
     if isQueueBlind { link.queueWait = 0 }
     let constants = model.constants
@@ -30,7 +30,7 @@ struct RoadGreedy: Agent {
       ).delay
       if delay < best.delay { best = (cut, delay) }
     }
-    return RoadDecision(
+    return TaskDecision(
       cut: best.cut, rsu: best.cut < model.types[situation.type].layers ? link.rsu : 0,
       vehicleFrequency: constants.vehicleFrequency, rsuFrequency: constants.rsuFrequency)
   }
@@ -45,7 +45,7 @@ struct RoadGreedy: Agent {
         "Whether the greedy choice of the cut leaves the RSU's queue out of account."),
     ]
   ) { environment, parameters, _, _ in
-    RoadGreedy(
+    GBS(
       model: environment.model, target: RSUTarget(parameters),
       isQueueBlind: parameters.flag("queueBlind"))
   }

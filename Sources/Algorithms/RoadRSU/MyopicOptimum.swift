@@ -15,18 +15,18 @@ internal import Support
 /// Where that misses the deadline L and the penalty is on, the best decision that meets it is on the
 /// boundary max(q, w + u + T) + s = L. There the energy decides alone: u >= q - w - T, because slower is
 /// cheaper, and A / u² + B / s² with u + s fixed is least where u : s = α^(1/3) C_veh : C_RSU.
-struct RoadMyopicOptimum: Agent {
+struct MyopicOptimum: Agent {
   typealias Model = RoadRSUEnvironment
-  private let model: RoadModel
+  private let model: TaskModel
   /// (2 β κ)^(-1/3): the frequency at which more speed is not worth its energy; infinite without energy costs.
   private let freeFrequency: Double
 
-  init(model: RoadModel) {
+  init(model: TaskModel) {
     self.model = model
     freeFrequency = 1 / cbrt(2 * model.constants.beta * model.constants.kappa)
   }
 
-  func decide(_ situation: RoadSituation, phase: Phase) -> RoadDecision {
+  func decide(_ situation: TaskSituation, phase: Phase) -> TaskDecision {
     let layers = model.types[situation.type].layers
     var best = best(situation, cut: layers, link: nil)
     for link in situation.links {
@@ -40,8 +40,8 @@ struct RoadMyopicOptimum: Agent {
 
   /// The best frequencies for a cut at an RSU (nil: the last cut), and what they cost.
   private func best(
-    _ situation: RoadSituation, cut: Int, link: RoadLink?
-  ) -> (decision: RoadDecision, cost: Double) {
+    _ situation: TaskSituation, cut: Int, link: RSULink?
+  ) -> (decision: TaskDecision, cost: Double) {
     let constants = model.constants
     let cuts = model.types[situation.type].cuts
     let localWork = cuts.localFLOP[cut]
@@ -57,8 +57,8 @@ struct RoadMyopicOptimum: Agent {
 
     func candidate(
       local: Double, remote: Double
-    ) -> (decision: RoadDecision, cost: RoadTaskCost) {
-      let decision = RoadDecision(
+    ) -> (decision: TaskDecision, cost: TaskCost) {
+      let decision = TaskDecision(
         cut: cut, rsu: link?.rsu ?? 0,
         vehicleFrequency: localWork > 0
           ? min(localWork / local, constants.vehicleFrequency) : constants.vehicleFrequency,
@@ -104,5 +104,5 @@ struct RoadMyopicOptimum: Agent {
   static let algorithm = Algorithm<RoadRSUEnvironment>(
     name: "myopic-optimum", version: 1,
     summary: "The least cost of each task by itself: every cut and RSU, frequencies in closed form."
-  ) { environment, _, _, _ in RoadMyopicOptimum(model: environment.model) }
+  ) { environment, _, _, _ in MyopicOptimum(model: environment.model) }
 }

@@ -4,19 +4,19 @@ internal import Support
 /// REO, RSU executing only (P2 IV-B): all layers at the nearest RSU at its greatest frequency.
 ///
 /// A vehicle out of every RSU's range runs the task itself at its greatest frequency.
-struct RoadRSUOnly: Agent {
+struct REO: Agent {
   typealias Model = RoadRSUEnvironment
-  private let model: RoadModel
+  private let model: TaskModel
   private let target: RSUTarget
 
-  init(model: RoadModel, target: RSUTarget) {
+  init(model: TaskModel, target: RSUTarget) {
     self.model = model
     self.target = target
   }
 
-  func decide(_ situation: RoadSituation, phase: Phase) -> RoadDecision {
+  func decide(_ situation: TaskSituation, phase: Phase) -> TaskDecision {
     guard let link = target.link(in: situation) else { return model.local(situation) }
-    return RoadDecision(
+    return TaskDecision(
       cut: 0, rsu: link.rsu,
       vehicleFrequency: model.constants.vehicleFrequency,
       rsuFrequency: model.constants.rsuFrequency)
@@ -27,6 +27,6 @@ struct RoadRSUOnly: Agent {
     summary: "RSU executing only: every task whole to the nearest RSU at the greatest frequency.",
     parameters: [RSUTarget.parameter]
   ) { environment, parameters, _, _ in
-    RoadRSUOnly(model: environment.model, target: RSUTarget(parameters))
+    REO(model: environment.model, target: RSUTarget(parameters))
   }
 }

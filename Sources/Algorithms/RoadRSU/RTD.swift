@@ -6,10 +6,10 @@ internal import Support
 /// RTD: task diversion and soft actor-critic (P2, Section III, Alg. 1).
 ///
 /// The environment's diversion picks the RSU; the agent there decides the cut and both frequencies. All RSUs
-/// share one agent. What an RSU decides next is a request at the same RSU: a transition leads from one request
-/// at an RSU to the following one there. The last ones of an episode have no successor and are left out. A
-/// vehicle that no RSU reaches has no agent to ask and runs its task at full frequency.
-struct RoadRTD: Agent {
+/// share one agent. What an RSU decides next is a request at the same RSU: with a discount, a transition leads
+/// from one request at an RSU to the following one there. A vehicle that no RSU reaches has no agent to ask and
+/// runs its task at full frequency.
+struct RTD: Agent {
   typealias Model = RoadRSUEnvironment
 
   // MARK: Configuration
@@ -31,7 +31,7 @@ struct RoadRTD: Agent {
       "learningRate", .number(1e-8...1), default: .number(3e-4), source: "ours",
       "Learning rate of Adam for actor, critics and temperatures; P2 uses 0.05."),
     Parameter(
-      "discount", .number(0...0.9999), default: .number(0.99), source: "ours",
+      "discount", .number(0...0.9999), default: .number(0), source: "P2 (25)",
       "Discount of the values of the following requests at the same RSU."),
     Parameter(
       "softUpdate", .number(1e-6...1), default: .number(0.005), source: "ours",
@@ -47,7 +47,7 @@ struct RoadRTD: Agent {
       "replayCapacity", .integer(1...10_000_000), default: .integer(100_000), source: "ours",
       "Transitions that the replay buffer holds."),
     Parameter(
-      "warmupTasks", .integer(1...10_000_000), default: .integer(512), unit: "tasks",
+      "warmupTasks", .integer(1...10_000_000), default: .integer(1024), unit: "tasks",
       source: "ours",
       "Transitions with uniformly random decisions before learning begins."),
     Parameter(
@@ -68,35 +68,33 @@ struct RoadRTD: Agent {
     Parameter(
       "frequencyEntropy", .number(-20...0.69), default: .number(-1), unit: "nat",
       source: "SAC", "Entropy that each Gaussian action is held at."),
+    Parameter(
+      "learningRateEnd", .number(0...1), default: .number(1), source: "ours",
+      "Share of the learning rate that is left at the end of training; it falls linearly."),
+    RewardBaseline.parameter,
     FrequencyRange.parameter,
   ]
 
-  private let model: RoadModel
-  private let observation: RoadObservation
+  private let model: TaskModel
+  private let observation: TaskObservation
   private let actions: Actions
   private let range: FrequencyRange
+  private let baseline: RewardBaseline
   private let warmUp: Int
   private let updatesPerTask: Int
+  private let rates: (first: Double, last: Double)
+  private let episodes: Int
 
   // MARK: Networks and memory
 
   private let sac: HybridSAC
   private let batch: HybridBatch
-  private var buffer: TransitionBuffer
-  private var rewardScale = RewardStandardisation()
+  private var chain: RequestChain
+  private(set) var buffer: TransitionBuffer
+  private(set) var rewardScale = RewardStandardisation()
   private var exploration: RandomStream
   private var replay: RandomStream
-
-  /// What an RSU decided on last in this episode, until the next request there.
-  private struct Pending {
-    var observation: [Float]
-    var allowed: Int
-    var choice: Int
-    var actions: [Float]
-    var reward = 0.0
-  }
-  private var pending: [Pending?]
-  private var last: Pending?
+  private var learningRate = 0.0
   private var losses = 0.0
   private var steps = 0
 
@@ -108,6 +106,10 @@ struct RoadRTD: Agent {
     observation = environment.observation
     actions = Actions(rawValue: parameters.text("actions")) ?? .hybrid
     range = FrequencyRange(parameters)
+    baseline = RewardBaseline(parameters)
+    episodes = context.episodes
+    rates.first = parameters.number("learningRate")
+    rates.last = rates.first * parameters.number("learningRateEnd")
     warmUp = parameters.integer("warmupTasks")
     updatesPerTask = parameters.integer("updatesPerTask")
     let least = parameters.number("leastTemperature")
@@ -119,12 +121,11 @@ struct RoadRTD: Agent {
     }
     let mostCuts = (model.types.map(\.layers).max() ?? 0) + 1
     var settings = HybridSACSettings(
-      observation: observation.requestCount + RoadObservation.linkCount,
+      observation: observation.requestCount + TaskObservation.linkCount,
       choices: actions == .hybrid ? mostCuts : 1, continuous: actions == .hybrid ? 2 : 3)
     settings.hidden = parameters.integers("hidden")
     settings.discount = parameters.number("discount")
     settings.softUpdate = parameters.number("softUpdate")
-    settings.learningRate = parameters.number("learningRate")
     settings.batch = parameters.integer("batchSize")
     settings.temperatures = least...greatest
     settings.firstTemperature = parameters.number("firstTemperature")
@@ -135,22 +136,23 @@ struct RoadRTD: Agent {
     batch = HybridBatch(settings)
     buffer = TransitionBuffer(
       capacity: parameters.integer("replayCapacity"),
-      width: 2 * settings.observation + settings.continuous, indexWidth: 3)
+      stateCount: settings.observation, actionCount: settings.continuous)
     exploration = RandomStream(seed: seed, .exploration)
     replay = RandomStream(seed: seed, .replay)
-    pending = Array(repeating: nil, count: model.rsuCount)
+    chain = RequestChain(rsus: model.rsuCount, discount: settings.discount)
   }
 
   // MARK: Acting
 
   mutating func beginEpisode(_ episode: Int, phase: Phase) {
-    pending = Array(repeating: nil, count: model.rsuCount)
-    last = nil
+    chain.beginEpisode()
     losses = 0
     steps = 0
+    let progress = min(Double(episode - 1) / Double(max(episodes - 1, 1)), 1)
+    learningRate = rates.first + (rates.last - rates.first) * progress
   }
 
-  private func observe(_ situation: RoadSituation, _ link: RoadLink) -> [Float] {
+  private func observe(_ situation: TaskSituation, _ link: RSULink) -> [Float] {
     var values: [Float] = []
     values.reserveCapacity(sac.settings.observation)
     observation.appendRequest(situation, to: &values)
@@ -158,14 +160,17 @@ struct RoadRTD: Agent {
     return values
   }
 
+  /// How many choices the policy has for a task.
+  private func allowedChoices(_ situation: TaskSituation) -> Int {
+    actions == .hybrid ? model.types[situation.type].layers + 1 : 1
+  }
+
   /// - Throws: `InputError` if the policy is no longer finite.
-  mutating func decide(_ situation: RoadSituation, phase: Phase) throws -> RoadDecision {
-    last = nil
+  mutating func decide(_ situation: TaskSituation, phase: Phase) throws -> TaskDecision {
     guard let diverted = situation.diverted else { return model.local(situation) }
     let link = situation.links[diverted]
     let state = observe(situation, link)
-    let layers = model.types[situation.type].layers
-    let allowed = actions == .hybrid ? layers + 1 : 1
+    let allowed = allowedChoices(situation)
     var choice: Int
     var values: [Float]
     if phase == .eval {
@@ -184,35 +189,32 @@ struct RoadRTD: Agent {
         "the training diverged: the policy's actions are not finite numbers", key: "learningRate",
         advice: "Lower the learning rate")
     }
-    if phase == .train {
-      last = Pending(observation: state, allowed: allowed, choice: choice, actions: values)
-    }
+    let layers = model.types[situation.type].layers
     let positions = values.map { (Double($0) + 1) / 2 }
     let cut =
       actions == .hybrid ? choice : min(Int(positions[2] * Double(layers + 1)), layers)
-    return RoadDecision(
+    return TaskDecision(
       cut: cut, rsu: cut < layers ? link.rsu : 0,
       vehicleFrequency: range.frequency(
         positions[0], greatest: model.constants.vehicleFrequency),
-      rsuFrequency: range.frequency(positions[1], greatest: model.constants.rsuFrequency))
+      rsuFrequency: range.frequency(positions[1], greatest: model.constants.rsuFrequency),
+      drawn: values)
   }
 
   // MARK: Learning
 
   mutating func learn(
-    _ situation: RoadSituation, _ decision: RoadDecision, _ outcome: RoadOutcome,
-    next: RoadSituation?
+    _ situation: TaskSituation, _ decision: TaskDecision, _ outcome: DecidedTask,
+    next: TaskSituation?
   ) {
-    guard let diverted = situation.diverted, var now = last else { return }
-    last = nil
-    let rsu = situation.links[diverted].rsu - 1
-    let before = pending[rsu]
-    now.reward = outcome.reward
-    pending[rsu] = now
-    guard let before else { return }
-    buffer.append(
-      before.observation + now.observation + before.actions,
-      indices: [before.choice, before.allowed, now.allowed], reward: before.reward)
+    guard let diverted = situation.diverted else { return }
+    let link = situation.links[diverted]
+    let request = Transition(
+      state: observe(situation, link), allowed: allowedChoices(situation),
+      choice: actions == .hybrid ? decision.cut : 0, actions: decision.drawn,
+      reward: baseline.reward(outcome, model))
+    guard let transition = chain.append(request, rsu: link.rsu - 1) else { return }
+    buffer.append(transition)
     if !rewardScale.isFixed {
       guard buffer.count >= warmUp else { return }
       let moments = buffer.rewardMoments
@@ -220,26 +222,24 @@ struct RoadRTD: Agent {
     }
     for _ in 0..<updatesPerTask {
       sampleBatch()
-      losses += sac.trainStep(batch, using: &replay).criticLoss
+      losses += sac.trainStep(batch, learningRate: learningRate, using: &replay).criticLoss
       steps += 1
     }
   }
 
   private mutating func sampleBatch() {
-    let width = sac.settings.observation
-    let continuous = sac.settings.continuous
     for b in 0..<batch.size {
       let row = replay.index(below: buffer.count)
-      for i in 0..<width {
-        batch.states[b, i] = buffer.number(row, i)
-        batch.nextStates[b, i] = buffer.number(row, width + i)
+      for i in 0..<buffer.stateCount {
+        batch.states[b, i] = buffer.state(row, i)
+        batch.nextStates[b, i] = buffer.nextState(row, i)
       }
-      for k in 0..<continuous {
-        batch.actions[b * continuous + k] = buffer.number(row, 2 * width + k)
+      for k in 0..<buffer.actionCount {
+        batch.actions[b * buffer.actionCount + k] = buffer.action(row, k)
       }
-      batch.choices[b] = buffer.index(row, 0)
-      batch.allowed[b] = buffer.index(row, 1)
-      batch.nextAllowed[b] = buffer.index(row, 2)
+      batch.choices[b] = buffer.choice(row)
+      batch.allowed[b] = buffer.allowed(row)
+      batch.nextAllowed[b] = buffer.nextAllowed(row)
       batch.rewards[b] = rewardScale.scaled(buffer.reward(row))
     }
   }
@@ -281,8 +281,8 @@ struct RoadRTD: Agent {
   }
 
   static let algorithm = Algorithm<RoadRSUEnvironment>(
-    name: "rtd", version: 1,
+    name: "rtd", version: 2,
     summary: "RTD: diversion, then soft actor-critic for the cut and both frequencies.",
     isLearner: true, parameters: parameters
-  ) { try RoadRTD(environment: $0, parameters: $1, context: $2) }
+  ) { try RTD(environment: $0, parameters: $1, context: $2) }
 }

@@ -29,6 +29,7 @@ public struct SACBenchmark: Sendable {
       observation: observation, choices: choices, continuous: continuous)
     settings.batch = batch
     settings.hidden = [hidden, hidden]
+    settings.discount = 0.99
     var stream = RandomStream(seed: 1, .test)
     let kernels = try Kernels.selected()
     let sac = HybridSAC(settings, kernels: kernels, using: &stream)
@@ -50,13 +51,15 @@ public struct SACBenchmark: Sendable {
       return Double(whole) + Double(fraction) * 1e-18
     }
     var loss = 0.0
-    for _ in 0..<5 { loss = sac.trainStep(data, using: &stream).criticLoss }
+    for _ in 0..<5 { loss = sac.trainStep(data, learningRate: 3e-4, using: &stream).criticLoss }
     let blocks = 10
     let block = max(1, steps / blocks)
     let processorStart = processorNanoseconds()
     let times = (0..<blocks).map { _ in
       seconds {
-        for _ in 0..<block { loss = sac.trainStep(data, using: &stream).criticLoss }
+        for _ in 0..<block {
+          loss = sac.trainStep(data, learningRate: 3e-4, using: &stream).criticLoss
+        }
       } / Double(block)
     }
     let processorTime = processorNanoseconds() - processorStart

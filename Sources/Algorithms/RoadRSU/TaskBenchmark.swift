@@ -54,7 +54,7 @@ public struct TaskBenchmark: Sendable {
     var episodes = 0
     var cost = 0.0
     repeat {
-      var metrics = RoadMetrics()
+      var metrics = RoadRSUMetrics()
       environment.beginEpisode(episodes, phase: .eval)
       agent.beginEpisode(episodes, phase: .eval)
       while let situation = environment.situation {

@@ -36,7 +36,13 @@ typedef struct {
   int accumulate; // transposed product only: c += instead of c =
   const float *ahead; // plain product only: numbers needed soon, brought into the second cache meanwhile
   long ahead_count;
+  // Number of the pass that the product is part of, during which b does not change; 0: of none. Kernels that bring
+  // operands into another form do that once a pass.
+  uint64_t pass;
 } VLProduct;
+
+// The number of a new pass on this thread.
+uint64_t vl_new_pass(void);
 
 // A layer of which each sample needs one output only, number choice[r] of row r: the value of the action taken.
 // Same numbers, in the same order of summation, as the products above give for those outputs.

@@ -4,7 +4,7 @@ extension DiversionRule {
   /// The predicted time of an RSU is the time to send the largest cut of the task's DNN at the current rate,
   /// and the waiting time that the RSU broadcast last (23). Equal RSUs rank by number.
   /// - Parameter draw: Uniform in [0, 1).
-  func pick(_ links: [RoadLink], mostBits: Double, draw: Double) -> Int? {
+  func pick(_ links: [RSULink], mostBits: Double, draw: Double) -> Int? {
     guard links.count > 1 else { return links.indices.first }
     func predicted(_ index: Int) -> Double {
       mostBits / links[index].rate + links[index].broadcastWait

@@ -10,10 +10,10 @@ public import Trace
 public struct RoadRSUEnvironment: Environment {
   public static let modelName = "road-rsu"
 
-  public let model: RoadModel
+  public let model: TaskModel
   public let axis: RoadAxis
   /// Scale factors of the observation.
-  public let observation: RoadObservation
+  public let observation: TaskObservation
   private let windows: EpisodeWindows
   private let seed: UInt64
   private let drawnConstants: JSONValue
@@ -44,7 +44,7 @@ public struct RoadRSUEnvironment: Environment {
   private var requests: [Int] = []
   private var nextRequest = 0
   private var meanQueueLength = 0.0
-  public private(set) var situation: RoadSituation?
+  public private(set) var situation: TaskSituation?
 
   public init(parameters: ParameterValues, sources: ScenarioSources) throws {
     try RoadRSUEnvironment.check(parameters)
@@ -91,15 +91,15 @@ public struct RoadRSUEnvironment: Environment {
     parameters: ParameterValues, profiles: [String: DNNProfile], seed: UInt64, axis: RoadAxis,
     windows: EpisodeWindows
   ) throws {
-    let constants = RoadConstants(parameters)
+    let constants = TaskConstants(parameters)
     let chosen = try RoadRSUEnvironment.profileNames(parameters).map { name in
       guard let profile = profiles[name] else {
         throw InputError("has no profile", key: "dnnTypes", value: name)
       }
       return profile
     }
-    let rsus = try RoadPlacement.positions(axis: axis, parameters: parameters)
-    let model = RoadModel(
+    let rsus = try RSURow.positions(axis: axis, parameters: parameters)
+    let model = TaskModel(
       constants: constants, profiles: chosen,
       workload: Workload(rawValue: parameters.text("workload")) ?? .p2,
       skipAware: parameters.flag("skipAware"), rsuX: rsus.x, rsuY: rsus.y)
@@ -111,7 +111,7 @@ public struct RoadRSUEnvironment: Environment {
     let least = rsuAlong.min() ?? 0
     let greatest = rsuAlong.max() ?? 0
     middle = (least + greatest) / 2
-    observation = RoadObservation(model: model, halfLength: (axis.end - axis.start) / 2)
+    observation = TaskObservation(model: model, halfLength: (axis.end - axis.start) / 2)
     sampling = RandomField(seed: seed, .vehicleSample)
     release = RandomField(seed: seed, .taskRelease)
     taskType = RandomField(seed: seed, .taskType)
@@ -146,7 +146,7 @@ public struct RoadRSUEnvironment: Environment {
   public var constants: JSONValue { drawnConstants }
 
   private static func constants(
-    model: RoadModel, axis: RoadAxis, windows: EpisodeWindows, observation: RoadObservation
+    model: TaskModel, axis: RoadAxis, windows: EpisodeWindows, observation: TaskObservation
   ) -> JSONValue {
     func list(_ starts: [Double]) -> JSONValue {
       .object([
@@ -215,12 +215,12 @@ public struct RoadRSUEnvironment: Environment {
 
   public var isEpisodeOver: Bool { situation == nil }
 
-  public mutating func apply(_ decision: RoadDecision) throws -> RoadOutcome {
+  public mutating func apply(_ decision: TaskDecision) throws -> DecidedTask {
     guard let situation else {
       throw InputError("a decision after the last task of the episode")
     }
     let costs = try model.cost(of: decision, in: situation)
-    var link: RoadLink?
+    var link: RSULink?
     if decision.cut < model.types[situation.type].layers {
       link = situation.link(to: decision.rsu)
       queues[decision.rsu - 1].append(
@@ -234,7 +234,7 @@ public struct RoadRSUEnvironment: Environment {
         (costs.vehicleEnergy + costs.transmitEnergy) / model.constants.batteryCapacity
       batteries[situation.vehicle] = max(0, batteries[situation.vehicle] - used)
     }
-    let outcome = RoadOutcome(
+    let outcome = DecidedTask(
       situation: situation, decision: decision, costs: costs,
       vehicleName: window.names[columns[situation.vehicle]], dnn: model.types[situation.type].name,
       link: link, meanQueueLength: meanQueueLength)
@@ -280,7 +280,7 @@ public struct RoadRSUEnvironment: Environment {
     let along = axis.along(x: vehicleX, y: vehicleY)
     let height = constants.rsuHeight
 
-    var links: [RoadLink] = []
+    var links: [RSULink] = []
     var queued = 0
     for rsu in queues.indices {
       queues[rsu].removeFinished(at: now)
@@ -292,7 +292,7 @@ public struct RoadRSUEnvironment: Environment {
       if links.isEmpty { links.reserveCapacity(4) }
       let power = fading.exponential(key, slot, vehicle * 1024 + rsu)
       links.append(
-        RoadLink(
+        RSULink(
           rsu: rsu + 1, distance: distance, along: along - rsuAlong[rsu], fading: power,
           rate: model.rate(distance: distance, fading: power),
           queueWait: queues[rsu].wait(at: now, rule: constants.queueWaitRule),
@@ -304,11 +304,11 @@ public struct RoadRSUEnvironment: Environment {
       Int(taskType.uniform(key, slot, vehicle) * Double(model.types.count)),
       model.types.count - 1)
     let battery = batteries[vehicle]
-    situation = RoadSituation(
+    situation = TaskSituation(
       task: nextRequest + 1, slot: slot, vehicle: vehicle, release: now, decision: now,
       x: vehicleX, y: vehicleY, along: along - middle, speed: window.speed[cell], type: type,
       deadline: model.types[type].deadline, battery: battery,
-      alpha: RoadConstants.batteryCoefficient(battery),
+      alpha: TaskConstants.batteryCoefficient(battery),
       localWait: constants.hasLocalQueue ? max(0, localFree[vehicle] - now) : 0, links: links,
       diverted: constants.diversion.pick(
         links, mostBits: model.types[type].mostBits,

@@ -6,7 +6,7 @@ public import Support
 /// Per request: position along the road, speed, DNN (one-hot), deadline, battery coefficient, greatest
 /// frequencies, time for which the own processor is busy. Per RSU: whether it is in range, position along the
 /// road from it, distance, rate, waiting time, queue length.
-public struct RoadObservation: Sendable {
+public struct TaskObservation: Sendable {
   /// Half the length of the road, in metres.
   public let halfLength: Double
   /// In m/s.
@@ -25,7 +25,7 @@ public struct RoadObservation: Sendable {
   let vehicleFrequency: Double
   let rsuFrequency: Double
 
-  init(model: RoadModel, halfLength: Double) {
+  init(model: TaskModel, halfLength: Double) {
     self.halfLength = max(halfLength, 1)
     range = model.constants.rsuRange
     deadlineScale = model.types.map(\.deadline).max() ?? 1
@@ -52,7 +52,7 @@ public struct RoadObservation: Sendable {
   }
 
   /// Appends the numbers about the request.
-  public func appendRequest(_ situation: RoadSituation, to values: inout [Float]) {
+  public func appendRequest(_ situation: TaskSituation, to values: inout [Float]) {
     values.append(Float(situation.along / halfLength))
     values.append(Float(situation.speed / speedScale))
     for type in 0..<typeCount { values.append(type == situation.type ? 1 : 0) }
@@ -64,9 +64,9 @@ public struct RoadObservation: Sendable {
   }
 
   /// Appends the numbers about one RSU; nil (out of range) gives zeros.
-  public func appendLink(_ link: RoadLink?, to values: inout [Float]) {
+  public func appendLink(_ link: RSULink?, to values: inout [Float]) {
     guard let link else {
-      for _ in 0..<RoadObservation.linkCount { values.append(0) }
+      for _ in 0..<TaskObservation.linkCount { values.append(0) }
       return
     }
     values.append(1)

@@ -1,5 +1,5 @@
 /// An RSU in range of a task's vehicle, as the request finds it.
-public struct RoadLink: Sendable, Equatable {
+public struct RSULink: Sendable, Equatable {
   /// Number of the RSU, counted from 1.
   public var rsu: Int
   /// Three-dimensional distance of the vehicle, in metres.
@@ -33,7 +33,7 @@ public struct RoadLink: Sendable, Equatable {
 }
 
 /// A task that has been released and must be decided on.
-public struct RoadSituation: Sendable, Equatable {
+public struct TaskSituation: Sendable, Equatable {
   /// Number of the task in its episode, counted from 1.
   public var task: Int
   public var slot: Int
@@ -61,14 +61,14 @@ public struct RoadSituation: Sendable, Equatable {
   /// Time for which the vehicle's own processor is still busy, in seconds; 0 without `localQueue`.
   public var localWait: Double
   /// The RSUs in range, in order of their numbers.
-  public var links: [RoadLink]
+  public var links: [RSULink]
   /// Index in `links` of the RSU that diversion picked; nil when none is in range.
   public var diverted: Int?
 
   public init(
     task: Int = 1, slot: Int = 0, vehicle: Int = 0, release: Double = 0, decision: Double = 0,
     x: Double = 0, y: Double = 0, along: Double = 0, speed: Double = 0, type: Int,
-    deadline: Double, battery: Double, alpha: Double, localWait: Double = 0, links: [RoadLink],
+    deadline: Double, battery: Double, alpha: Double, localWait: Double = 0, links: [RSULink],
     diverted: Int?
   ) {
     self.task = task
@@ -95,11 +95,11 @@ public struct RoadSituation: Sendable, Equatable {
   }
 
   /// The link to an RSU by its number; nil when it is out of range.
-  public func link(to rsu: Int) -> RoadLink? { links.first { $0.rsu == rsu } }
+  public func link(to rsu: Int) -> RSULink? { links.first { $0.rsu == rsu } }
 }
 
 /// What is decided about a task.
-public struct RoadDecision: Sendable, Equatable {
+public struct TaskDecision: Sendable, Equatable {
   /// Number x of layers that run on the vehicle; all of them: nothing is sent.
   public var cut: Int
   /// Number of the RSU, counted from 1; 0: none, which only a task that runs locally can have.
@@ -108,17 +108,23 @@ public struct RoadDecision: Sendable, Equatable {
   public var vehicleFrequency: Double
   /// In Hz, above 0 and at most the RSU's greatest frequency.
   public var rsuFrequency: Double
+  /// The numbers that a stochastic policy drew and made the decision from, in (-1, 1): what its learner stores
+  /// as the action. The environment does not look at them; empty for agents that do not need them.
+  public var drawn: [Float]
 
-  public init(cut: Int, rsu: Int, vehicleFrequency: Double, rsuFrequency: Double) {
+  public init(
+    cut: Int, rsu: Int, vehicleFrequency: Double, rsuFrequency: Double, drawn: [Float] = []
+  ) {
     self.cut = cut
     self.rsu = rsu
     self.vehicleFrequency = vehicleFrequency
     self.rsuFrequency = rsuFrequency
+    self.drawn = drawn
   }
 }
 
 /// What a decision about one task costs, equations (8) to (21).
-public struct RoadTaskCost: Sendable, Equatable {
+public struct TaskCost: Sendable, Equatable {
   /// C_veh and C_RSU (8), in FLOP, and the data at the cut (5), (7), in bits.
   public var localFLOP: Double
   public var remoteFLOP: Double
@@ -144,16 +150,16 @@ public struct RoadTaskCost: Sendable, Equatable {
 }
 
 /// Everything about a task that has been decided.
-public struct RoadOutcome: Sendable {
-  public var situation: RoadSituation
-  public var decision: RoadDecision
-  public var costs: RoadTaskCost
+public struct DecidedTask: Sendable {
+  public var situation: TaskSituation
+  public var decision: TaskDecision
+  public var costs: TaskCost
   /// Id of the vehicle in the trace.
   public var vehicleName: String
   /// Name of the task's DNN.
   public var dnn: String
   /// The RSU that the task was sent to; nil for a task that runs locally.
-  public var link: RoadLink?
+  public var link: RSULink?
   /// Mean number of unfinished tasks at an RSU, over all RSUs, when the task was released.
   public var meanQueueLength: Double
   /// -cost (28).

@@ -3,14 +3,14 @@ internal import Support
 
 /// Random decisions: any cut, at the RSU that diversion picked, with frequencies uniform from a
 /// least share of the greatest one on.
-struct RoadRandom: Agent {
+struct RandomTaskAgent: Agent {
   typealias Model = RoadRSUEnvironment
-  private let model: RoadModel
+  private let model: TaskModel
   private let range: FrequencyRange
   private let field: RandomField
   private var stream: RandomStream
 
-  init(model: RoadModel, range: FrequencyRange, seed: UInt64) {
+  init(model: TaskModel, range: FrequencyRange, seed: UInt64) {
     self.model = model
     self.range = range
     field = RandomField(seed: seed, .policy)
@@ -21,7 +21,7 @@ struct RoadRandom: Agent {
     stream = field.stream(episode, phase == .eval ? 1 : 0)
   }
 
-  mutating func decide(_ situation: RoadSituation, phase: Phase) -> RoadDecision {
+  mutating func decide(_ situation: TaskSituation, phase: Phase) -> TaskDecision {
     let layers = model.types[situation.type].layers
     let cut = stream.index(below: layers + 1)
     let vehicleFrequency = range.frequency(
@@ -30,7 +30,7 @@ struct RoadRandom: Agent {
     guard let diverted = situation.diverted else {
       return model.local(situation, frequency: vehicleFrequency)
     }
-    return RoadDecision(
+    return TaskDecision(
       cut: cut, rsu: situation.links[diverted].rsu, vehicleFrequency: vehicleFrequency,
       rsuFrequency: rsuFrequency)
   }
@@ -40,6 +40,6 @@ struct RoadRandom: Agent {
     summary: "Any cut at the RSU that diversion picked, with uniform frequencies.",
     parameters: [FrequencyRange.parameter]
   ) { environment, parameters, seed, _ in
-    RoadRandom(model: environment.model, range: FrequencyRange(parameters), seed: seed)
+    RandomTaskAgent(model: environment.model, range: FrequencyRange(parameters), seed: seed)
   }
 }

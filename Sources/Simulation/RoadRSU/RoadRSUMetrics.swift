@@ -1,7 +1,7 @@
 internal import Support
 
 /// Measures of one episode of the road model; empty where there is nothing to average.
-public struct RoadMetrics: EpisodeMetrics {
+public struct RoadRSUMetrics: EpisodeMetrics {
   public static let comparedBy = "mean_cost"
 
   /// Sums over some of the tasks.
@@ -13,7 +13,7 @@ public struct RoadMetrics: EpisodeMetrics {
     var cost = 0.0
     var missed = 0
 
-    mutating func add(_ costs: RoadTaskCost) {
+    mutating func add(_ costs: TaskCost) {
       tasks += 1
       delay += costs.delay
       energy += costs.energy
@@ -22,14 +22,14 @@ public struct RoadMetrics: EpisodeMetrics {
       if costs.missed { missed += 1 }
     }
 
-    func mean(_ sum: Double) -> Double? { RoadMetrics.ratio(sum, tasks) }
+    func mean(_ sum: Double) -> Double? { RoadRSUMetrics.ratio(sum, tasks) }
     var meanDelay: Double? { mean(delay) }
     var meanEnergy: Double? { mean(energy) }
     var meanCost: Double? { mean(cost) }
     var missShare: Double? { mean(Double(missed)) }
   }
 
-  public static let measures: [EpisodeMeasure<RoadMetrics>] = [
+  public static let measures: [EpisodeMeasure<RoadRSUMetrics>] = [
     .init(counting: "tasks", "Tasks of the episode.") { $0.all.tasks },
     .init("return", "", "Sum of the rewards: the costs, negative.") { 0 - $0.all.cost },
     .init("mean_delay_s", "s", "Mean delay of a task.") { $0.all.meanDelay },
@@ -83,7 +83,7 @@ public struct RoadMetrics: EpisodeMetrics {
 
   public init() {}
 
-  public mutating func add(_ outcome: RoadOutcome) {
+  public mutating func add(_ outcome: DecidedTask) {
     all.add(outcome.costs)
     if outcome.situation.battery > 1.0 / 3.0 {
       high.add(outcome.costs)
@@ -112,10 +112,10 @@ public struct RoadMetrics: EpisodeMetrics {
 }
 
 extension RoadRSUEnvironment {
-  public typealias Metrics = RoadMetrics
+  public typealias Metrics = RoadRSUMetrics
 
   public static let logs = [
-    OutcomeLog<RoadOutcome>(
+    OutcomeLog<DecidedTask>(
       file: "tasks.csv",
       columns: [
         "episode", "task", "vehicle", "dnn", "release_s", "decision_s", "deadline_s", "rsu",

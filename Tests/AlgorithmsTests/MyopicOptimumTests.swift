@@ -7,22 +7,22 @@ import Testing
 
 /// A random situation that no episode needs to produce: all orders of magnitude of waits and rates.
 private func randomSituation(
-  _ model: RoadModel, using stream: inout RandomStream
-) -> RoadSituation {
+  _ model: TaskModel, using stream: inout RandomStream
+) -> TaskSituation {
   let type = stream.index(below: model.types.count)
   let battery = stream.uniform(0.05, 1)
   let links = (0..<stream.index(below: 4)).map { index in
-    RoadLink(
+    RSULink(
       rsu: index + 1, distance: stream.uniform(4, 500), along: 0, fading: 1,
       rate: pow(10, stream.uniform(6.5, 8.7)),
       queueWait: stream.index(below: 4) == 0 ? 0 : pow(10, stream.uniform(-1, 1.2)),
       queueLength: 1, broadcastWait: 0)
   }
-  return RoadSituation(
+  return TaskSituation(
     type: type,
     // From hopeless to generous.
     deadline: model.types[type].deadline * pow(10, stream.uniform(-0.7, 0.5)), battery: battery,
-    alpha: RoadConstants.batteryCoefficient(battery),
+    alpha: TaskConstants.batteryCoefficient(battery),
     localWait: stream.index(below: 3) == 0 ? stream.uniform(0, 4) : 0, links: links,
     diverted: links.isEmpty ? nil : 0)
 }
@@ -33,10 +33,10 @@ private let settings: [[String: ParameterValue]] = [
   ["kappa": .number(0)], ["missedPenalty": .number(1e6), "beta": .number(0.1)],
 ]
 
-@Suite struct RoadMyopicOptimumTests {
+@Suite struct MyopicOptimumTests {
   /// The least cost over frequencies of a cut and an RSU, by a grid that is refined around its best point.
   private func gridSearch(
-    _ model: RoadModel, _ situation: RoadSituation, cut: Int, link: RoadLink?
+    _ model: TaskModel, _ situation: TaskSituation, cut: Int, link: RSULink?
   ) -> Double {
     let constants = model.constants
     let cuts = model.types[situation.type].cuts
@@ -78,7 +78,7 @@ private let settings: [[String: ParameterValue]] = [
     _ given: [String: ParameterValue]
   ) throws {
     let model = try roadEnvironment(given).model
-    let agent = RoadMyopicOptimum(model: model)
+    let agent = MyopicOptimum(model: model)
     var stream = RandomStream(seed: 11, .test)
     for round in 0..<8 {
       let situation = randomSituation(model, using: &stream)
@@ -97,7 +97,7 @@ private let settings: [[String: ParameterValue]] = [
   @Test(arguments: settings) func isAttainedByTheGrid(_ given: [String: ParameterValue]) throws {
     // The other direction: on its own cut and RSU the grid comes within 1e-3 of it.
     let model = try roadEnvironment(given).model
-    let agent = RoadMyopicOptimum(model: model)
+    let agent = MyopicOptimum(model: model)
     var stream = RandomStream(seed: 12, .test)
     for round in 0..<40 {
       let situation = randomSituation(model, using: &stream)
@@ -113,14 +113,14 @@ private let settings: [[String: ParameterValue]] = [
     _ given: [String: ParameterValue]
   ) throws {
     let model = try roadEnvironment(given).model
-    let agent = RoadMyopicOptimum(model: model)
+    let agent = MyopicOptimum(model: model)
     for seed in 1...150 as ClosedRange<UInt64> {
       var stream = RandomStream(seed: seed, .test)
       let situation = randomSituation(model, using: &stream)
       let own = agent.decide(situation, phase: .eval)
       let cost = try model.cost(of: own, in: situation).cost
       let layers = model.types[situation.type].layers
-      func check(_ decision: RoadDecision) throws {
+      func check(_ decision: TaskDecision) throws {
         let other = try model.cost(of: decision, in: situation).cost
         #expect(cost <= other * (1 + 1e-10), "seed \(seed): \(own) \(decision) \(situation)")
       }
@@ -129,7 +129,7 @@ private let settings: [[String: ParameterValue]] = [
         let rsu =
           cut == layers ? 0 : situation.links[stream.index(below: situation.links.count)].rsu
         try check(
-          RoadDecision(
+          TaskDecision(
             cut: cut, rsu: rsu, vehicleFrequency: 3e9 * (1 - stream.uniform()),
             rsuFrequency: 7e9 * (1 - stream.uniform())))
       }
@@ -137,12 +137,12 @@ private let settings: [[String: ParameterValue]] = [
       for factor in [0.9, 0.99, 0.999, 0.99999, 1.00001, 1.001, 1.01, 1.1] {
         for other in [1, factor, 1 / factor] {
           try check(
-            RoadDecision(
+            TaskDecision(
               cut: own.cut, rsu: own.rsu,
               vehicleFrequency: min(3e9, own.vehicleFrequency * factor),
               rsuFrequency: min(7e9, own.rsuFrequency * other)))
           try check(
-            RoadDecision(
+            TaskDecision(
               cut: own.cut, rsu: own.rsu, vehicleFrequency: min(3e9, own.vehicleFrequency * other),
               rsuFrequency: min(7e9, own.rsuFrequency * factor)))
         }
@@ -157,7 +157,7 @@ private let settings: [[String: ParameterValue]] = [
         var agents = try Registry.roadRSU.map {
           try $0.make(environment, ParameterValues(schema: $0.parameters), AgentContext(seed: seed))
         }
-        let optimum = RoadMyopicOptimum(model: environment.model)
+        let optimum = MyopicOptimum(model: environment.model)
         environment.beginEpisode(0, phase: .eval)
         for i in agents.indices { agents[i].beginEpisode(0, phase: .eval) }
         var turn = 0
@@ -165,7 +165,7 @@ private let settings: [[String: ParameterValue]] = [
           let least = try environment.model.cost(
             of: optimum.decide(situation, phase: .eval), in: situation
           ).cost
-          var decisions: [RoadDecision] = []
+          var decisions: [TaskDecision] = []
           for i in agents.indices {
             let decision = try agents[i].decide(situation, phase: .eval)
             let cost = try environment.model.cost(of: decision, in: situation).cost

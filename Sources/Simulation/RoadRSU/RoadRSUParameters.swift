@@ -22,7 +22,7 @@ public enum QueueWaitRule: String, Sendable, CaseIterable {
 }
 
 /// The constants of the road model in SI units.
-public struct RoadConstants: Sendable {
+public struct TaskConstants: Sendable {
   public var vehicles: Int
   public var slots: Int
   public var slotLength: Double

@@ -1,7 +1,7 @@
 internal import Support
 
 /// A DNN in the road model: the work and the data at each of its cuts.
-public struct RoadTaskType: Sendable {
+public struct TaskType: Sendable {
   public let name: String
   public let cuts: DNNCuts
   /// Most data that any cut sends, in bits: what diversion predicts with (23).
@@ -16,9 +16,9 @@ public struct RoadTaskType: Sendable {
 /// The equations of the road model (P2, Section II) with their constants.
 ///
 /// Agents may evaluate any decision with it before they take it.
-public struct RoadModel: Sendable {
-  public let constants: RoadConstants
-  public let types: [RoadTaskType]
+public struct TaskModel: Sendable {
+  public let constants: TaskConstants
+  public let types: [TaskType]
   /// Positions of the RSUs in the trace's coordinates, in metres; RSU 1 is the first.
   public let rsuX: [Double]
   public let rsuY: [Double]
@@ -26,7 +26,7 @@ public struct RoadModel: Sendable {
   public var rsuCount: Int { rsuX.count }
 
   public init(
-    constants: RoadConstants, profiles: [DNNProfile], workload: Workload, skipAware: Bool = false,
+    constants: TaskConstants, profiles: [DNNProfile], workload: Workload, skipAware: Bool = false,
     rsuX: [Double], rsuY: [Double]
   ) {
     precondition(rsuX.count == rsuY.count && !rsuX.isEmpty && !profiles.isEmpty)
@@ -36,7 +36,7 @@ public struct RoadModel: Sendable {
     types = profiles.map { profile in
       let cuts = profile.cuts(workload, skipAware: skipAware)
       let localTime = cuts.localFLOP[profile.layers.count] / constants.deadlineFrequency
-      return RoadTaskType(
+      return TaskType(
         name: profile.name, cuts: cuts, mostBits: cuts.bits.max() ?? 0,
         deadline: constants.deadlineFactor * localTime)
     }
@@ -51,8 +51,8 @@ public struct RoadModel: Sendable {
   }
 
   /// The decision that runs all layers on the vehicle.
-  public func local(_ situation: RoadSituation, frequency: Double? = nil) -> RoadDecision {
-    RoadDecision(
+  public func local(_ situation: TaskSituation, frequency: Double? = nil) -> TaskDecision {
+    TaskDecision(
       cut: types[situation.type].layers, rsu: 0,
       vehicleFrequency: frequency ?? constants.vehicleFrequency,
       rsuFrequency: constants.rsuFrequency)
@@ -64,9 +64,9 @@ public struct RoadModel: Sendable {
   ///   - vehicleFrequency: In Hz; does not matter for cut 0.
   ///   - rsuFrequency: In Hz; does not matter for the last cut.
   public func cost(
-    of situation: RoadSituation, cut: Int, link: RoadLink?, vehicleFrequency: Double,
+    of situation: TaskSituation, cut: Int, link: RSULink?, vehicleFrequency: Double,
     rsuFrequency: Double
-  ) -> RoadTaskCost {
+  ) -> TaskCost {
     let cuts = types[situation.type].cuts
     let localFLOP = cuts.localFLOP[cut]
     let remoteFLOP = cuts.remoteFLOP[cut]
@@ -94,7 +94,7 @@ public struct RoadModel: Sendable {
     let energy = situation.alpha * (vehicleEnergy + transmitEnergy) + rsuEnergy
     let missed = delay > situation.deadline
     let objective = delay + constants.beta * energy
-    return RoadTaskCost(
+    return TaskCost(
       localFLOP: localFLOP, remoteFLOP: remoteFLOP, cutBits: bits, queueWait: wait,
       localTime: localTime, transmitTime: transmitTime, remoteTime: remoteTime, delay: delay,
       vehicleEnergy: vehicleEnergy, transmitEnergy: transmitEnergy, rsuEnergy: rsuEnergy,
@@ -105,7 +105,7 @@ public struct RoadModel: Sendable {
   /// What a decision costs.
   ///
   /// - Throws: `InputError` if the decision is not possible in the situation.
-  public func cost(of decision: RoadDecision, in situation: RoadSituation) throws -> RoadTaskCost {
+  public func cost(of decision: TaskDecision, in situation: TaskSituation) throws -> TaskCost {
     func refuse(_ key: String, _ value: String, _ problem: String) -> InputError {
       InputError("\(problem) in the decision on task \(situation.task)", key: key, value: value)
     }

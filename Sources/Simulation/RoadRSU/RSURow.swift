@@ -24,7 +24,7 @@ extension EpisodeWindows {
 }
 
 /// Where the RSUs stand.
-enum RoadPlacement {
+enum RSURow {
   /// Positions of the RSUs: the given ones, or a row beside the road, centred on its extent.
   static func positions(
     axis: RoadAxis, parameters: ParameterValues

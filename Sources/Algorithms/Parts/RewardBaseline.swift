@@ -1,0 +1,37 @@
+internal import Simulation
+internal import Support
+
+/// What is taken off a task's reward before it is learnt from (ours).
+///
+/// The local cost depends on the task and its vehicle's battery, not on what is decided about it: with it
+/// values are what a decision saves, a second instead of the whole cost of several, and no order of
+/// decisions changes. (With `localQueue` or `batteryDrain` earlier decisions enter it too: then this holds at
+/// discount 0 only.)
+enum RewardBaseline: String, CaseIterable {
+  case none
+  /// The cost (21) of running the task whole on its vehicle at the greatest frequency, penalty included.
+  case local
+
+  init(_ parameters: ParameterValues) {
+    self = RewardBaseline(rawValue: parameters.text(RewardBaseline.parameter.key)) ?? .none
+  }
+
+  /// The reward to learn from, in seconds.
+  func reward(_ outcome: DecidedTask, _ model: TaskModel) -> Double {
+    switch self {
+    case .none: return outcome.reward
+    case .local:
+      let constants = model.constants
+      let local = model.cost(
+        of: outcome.situation, cut: model.types[outcome.situation.type].layers, link: nil,
+        vehicleFrequency: constants.vehicleFrequency, rsuFrequency: constants.rsuFrequency)
+      return outcome.reward + local.cost
+    }
+  }
+
+  static let parameter = Parameter(
+    "rewardBaseline", .choice(RewardBaseline.allCases.map(\.rawValue)), default: .text("local"),
+    source: "ours",
+    "What is taken off a task's reward before it is learnt from: nothing, or the cost of running it locally."
+  )
+}
