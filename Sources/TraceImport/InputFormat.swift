@@ -18,7 +18,7 @@ protocol InputFormat {
 
 enum InputFormats {
   /// The first that recognises the input reads it; the last one takes everything else and says what it is not.
-  private static let all: [any InputFormat.Type] = [FCDTable.self, FCDDocument.self]
+  private static var all: [any InputFormat.Type] { [FCDTable.self, FCDDocument.self] }
 
   static let startBytes = 4096
 

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Support
+import Trace
 import TraceImport
 
 /// How `veclab export` writes a trace.
