@@ -56,25 +56,33 @@ public enum TraceExport {
 /// Where an export goes: a file, plain or gzip, or standard output.
 private final class ExportSink {
   private let file: StagedFile?
-  private var stream: z_stream?
+  /// On the heap: zlib refuses a stream that has moved.
+  private let stream: UnsafeMutablePointer<z_stream>?
   private var packed: [UInt8] = []
 
   init(_ output: String) throws {
     file = output == "-" ? nil : try StagedFile(path: output)
-    guard output.hasSuffix(".gz") else { return }
-    var stream = z_stream()
-    let size = Int32(MemoryLayout<z_stream>.size)
-    guard
-      deflateInit2_(
-        &stream, Z_DEFAULT_COMPRESSION, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY, ZLIB_VERSION,
-        size) == Z_OK
-    else { throw InputError("cannot be compressed: zlib does not start", file: output) }
+    guard output.hasSuffix(".gz") else {
+      stream = nil
+      return
+    }
+    let stream = UnsafeMutablePointer<z_stream>.allocate(capacity: 1)
+    stream.initialize(to: z_stream())
     self.stream = stream
+    let status = deflateInit2_(
+      stream, Z_DEFAULT_COMPRESSION, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY, ZLIB_VERSION,
+      Int32(MemoryLayout<z_stream>.size))
+    guard status == Z_OK else {
+      throw InputError("cannot be compressed: zlib does not start", file: output)
+    }
     packed = [UInt8](repeating: 0, count: 1 << 16)
   }
 
   deinit {
-    if stream != nil { deflateEnd(&stream!) }
+    if let stream {
+      deflateEnd(stream)
+      stream.deallocate()
+    }
     file?.discard()
   }
 
@@ -91,16 +99,16 @@ private final class ExportSink {
   }
 
   private func put(_ bytes: UnsafeMutableBufferPointer<UInt8>, flush: Int32) throws {
-    guard stream != nil else { return try store(UnsafeRawBufferPointer(bytes)) }
-    stream!.next_in = bytes.baseAddress
-    stream!.avail_in = UInt32(bytes.count)
+    guard let stream else { return try store(UnsafeRawBufferPointer(bytes)) }
+    stream.pointee.next_in = bytes.baseAddress
+    stream.pointee.avail_in = UInt32(bytes.count)
     var isFull = true
     while isFull {
       let count = packed.withUnsafeMutableBufferPointer { output in
-        stream!.next_out = output.baseAddress
-        stream!.avail_out = UInt32(output.count)
-        _ = deflate(&stream!, flush)
-        return output.count - Int(stream!.avail_out)
+        stream.pointee.next_out = output.baseAddress
+        stream.pointee.avail_out = UInt32(output.count)
+        _ = deflate(stream, flush)
+        return output.count - Int(stream.pointee.avail_out)
       }
       isFull = count == packed.count
       try packed[..<count].withUnsafeBytes { try store($0) }
