@@ -11,8 +11,8 @@ public enum Registry {
     Genetic.algorithm,
     CoordinateDescent.algorithm,
     Exact.algorithm,
-    PQMIX.algorithm,
-    MAD2RL.algorithm,
+    QMIX.pQMIX,
+    QMIX.mad2rl,
   ]
 
   public static let roadRSU: [Algorithm<RoadRSUEnvironment>] = [

@@ -51,9 +51,6 @@ struct AgentDefinition: Sendable {
       "command", "List program and arguments: [python3, agents/mine.py]")
     let words = try commandNode.list(of: "a list: program and arguments")
     command = try words.map { try AgentDefinition.word($0) }
-    if command.isEmpty {
-      throw commandNode.error("is empty", advice: "List program and arguments")
-    }
     files = try mapping["files"].map { try AgentDefinition.files($0, folder: folder) } ?? []
     isLearner = try mapping["learner"]?.flag() ?? false
     sight = try mapping["sees"].map { try AgentDefinition.sight($0) } ?? .observation
@@ -104,10 +101,15 @@ struct AgentDefinition: Sendable {
         ?? "Known are \(words.joined(separator: ", "))")
   }
 
+  /// A path without `./` in front.
+  private static func plain(_ path: String) -> String {
+    path.hasPrefix("./") ? String(path.dropFirst(2)) : path
+  }
+
   private static func files(_ node: YAMLNode, folder: String) throws -> [File] {
     var files: [File] = []
     for element in try node.oneOrMore() {
-      let path = try element.text()
+      let path = plain(try element.text())
       let parts = path.split(separator: "/", omittingEmptySubsequences: false)
       if path.hasPrefix("/") || parts.contains(where: { ["", ".", ".."].contains($0) }) {
         throw element.error(
@@ -159,7 +161,7 @@ struct AgentDefinition: Sendable {
   /// What is sure to fail: a program that is not there, a file that the copy will lack.
   private func check(_ words: [YAMLNode], folder: String) throws {
     for (word, node) in zip(command, words) {
-      let isOwn = files.contains { $0.path == word }
+      let isOwn = files.contains { $0.path == AgentDefinition.plain(word) }
       if !isOwn, !word.hasPrefix("/"), word.contains(".") || word.contains("/"),
         Files.exists(Files.path(word, relativeTo: folder)),
         !Files.isFolder(Files.path(word, relativeTo: folder))
@@ -177,7 +179,7 @@ struct AgentDefinition: Sendable {
       isFound = Files.isExecutable(program)
     } else if program.contains("/") {
       isFound =
-        files.contains { $0.path == program }
+        files.contains { $0.path == AgentDefinition.plain(program) }
         && Files.isExecutable(Files.path(program, relativeTo: folder))
     } else {
       isFound = Files.isInSearchPath(program)

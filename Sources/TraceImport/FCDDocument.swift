@@ -10,13 +10,18 @@ enum FCDDocument: InputFormat {
     _ input: InputReader, into writer: TraceWriter, options: ImportOptions
   ) throws -> ImportSummary {
     silenceLibXML2()
-    let scanner = options.parser == .libxml2 ? nil : vl_scanner(nil)
+    let scanner: VLScanFunction? =
+      switch options.parser {
+      case .automatic: vl_scanner(nil)
+      case .scalar: vl_scanner("base")
+      case .libxml2: nil
+      }
     let parser = try FCDParser(
       name: input.name, limits: options.limits, scanner: scanner,
       session: ImportSession(options: options, writer: writer))
     let pipeline = ImportPipeline(
-      BlockSource(input), workers: options.threads, scanner: scanner,
-      takeIn: { try parser.parse($0) })
+      BlockSource(input, blockBytes: options.blockBytes), workers: options.threads,
+      scanner: scanner, takeIn: { try parser.parse($0) })
     try pipeline.run()
     return try parser.finishSession()
   }
