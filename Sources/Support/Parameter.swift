@@ -277,13 +277,13 @@ public struct ParameterValues: Sendable, Equatable {
   /// Every value, as a JSON object.
   public var json: JSONValue { .object(values.mapValues(\.json)) }
 
-  /// The values that are part of a run's identity, as a JSON object: all but those that are implied at their defaults.
-  public func identity(schema: [Parameter]) -> JSONValue {
+  /// The values that are part of a run's identity: all but those that are implied at their defaults.
+  public func stated(schema: [Parameter]) -> [String: ParameterValue] {
     var stated = values
     for parameter in schema
     where parameter.isImpliedAtDefault && values[parameter.key] == parameter.defaultValue {
       stated[parameter.key] = nil
     }
-    return .object(stated.mapValues(\.json))
+    return stated
   }
 }

@@ -165,7 +165,7 @@ import Testing
     ])
     #expect(document.canonical == #"{"a":"é\n","b":[10,10],"c":0.1}"#)
     #expect(
-      RunSpecification(document: document).id
+      SHA256Digest.hex(of: document.canonical)
         == "6f502d7268c9059fdb42dd214d1162c758c51173ae2b35b5187444574e17fd8f")
     let plan = try Workplace().plan(PlanTests.sweep)
     #expect(
