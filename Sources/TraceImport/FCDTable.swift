@@ -126,7 +126,7 @@ struct FCDTable: InputFormat {
   }
 
   private mutating func finish() throws -> ImportSummary {
-    if session.isInStep { _ = session.endStep() }
+    if session.isInStep { _ = try session.endStep() }
     guard session.summary.timesteps > 0 else {
       throw InputError(
         "has no timestep to import; \(progress)", file: name,
@@ -246,7 +246,7 @@ struct FCDTable: InputFormat {
         advice: "Times are seconds or HH:MM:SS")
     }
     if !session.isInStep || time != session.time {
-      if session.isInStep, !session.endStep() {
+      if session.isInStep, try !session.endStep() {
         isAtEnd = true
         return
       }
