@@ -31,6 +31,10 @@ parser.add_argument("--evaluation", type=int, default=20)
 parser.add_argument("--discount", type=float, default=0.0)
 parser.add_argument("--capacity", type=int, default=6000)
 parser.add_argument("--warmup", type=int, default=10, help="episodes without a gradient step")
+parser.add_argument(
+    "--hypernetworks", choices=["torchrl", "p1"], default="torchrl",
+    help="of W1, b1, w2, b2: as TorchRL has them (linear in the state), or with P1's two hidden layers of 64",
+)
 parser.add_argument("-o", "--output", required=True)
 options = parser.parse_args()
 torch.set_num_threads(1)
@@ -64,6 +68,11 @@ class Padded:
         return self.tensors(observations), rewards[agent], truncations[agent], infos[agent]["measures"]
 
 
+def hypernetwork(inputs, outputs):
+    layers = [torch.nn.Linear(inputs, 64), torch.nn.ReLU(), torch.nn.Linear(64, 64), torch.nn.ReLU()]
+    return torch.nn.Sequential(*layers, torch.nn.Linear(64, outputs))
+
+
 def learner(env):
     scenario = env.env.simulation.scenario
     network = MultiAgentMLP(
@@ -86,13 +95,15 @@ def learner(env):
         action_space="categorical",
     )
     policy = TensorDictSequential(values, choice)
+    states = scenario.observation_size * scenario.clients
+    mixing = QMixer(state_shape=(states,), mixing_embed_dim=32, n_agents=scenario.clients, device="cpu")
+    if options.hypernetworks == "p1":
+        mixing.hyper_w_1 = hypernetwork(states, 32 * scenario.clients)
+        mixing.hyper_b_1 = hypernetwork(states, 32)
+        mixing.hyper_w_final = hypernetwork(states, 32)
+        mixing.V = hypernetwork(states, 1)
     mixer = TensorDictModule(
-        QMixer(
-            state_shape=(scenario.observation_size * scenario.clients,),
-            mixing_embed_dim=32,
-            n_agents=scenario.clients,
-            device="cpu",
-        ),
+        mixing,
         in_keys=[("agents", "chosen_action_value"), "state"],
         out_keys=["chosen_action_value"],
     )
