@@ -22,7 +22,9 @@ final class TraceCommandTests {
     for step in 0..<60 {
       text += "<timestep time=\"\(step * period)\">\n"
       for vehicle in 0..<3 {
-        let place = x + Double(20 * vehicle + (x == 0 ? 0 : 10 * step * period % 1000))
+        // At x = 0 they stand, so near each other that they may do so in degrees too.
+        let moved = x == 0 ? 0.0002 * Double(vehicle) : Double(20 * vehicle + 10 * step * period)
+        let place = x + moved
         text += String(
           format:
             "<vehicle id=\"\(vehicle)\" x=\"%.\(decimals)f\" y=\"%.\(decimals)f\" speed=\"%.2f\"/>\n",
