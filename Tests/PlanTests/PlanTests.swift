@@ -272,7 +272,7 @@ import Testing
     #expect(try says("parameters: {\(scene), clients: 1}\n\(grid)") == "no error")
     #expect(
       try says("parameters: {\(scene), clients: 1, clientCapacity: [6, 4]}\n\(grid)")
-        == "\(file):4:72: parameters.clientCapacity: the lowest capacity is above the highest, in "
+        == "\(file):4:72: parameters.clientCapacity: the lowest value is above the highest, in "
         + "the run 'algorithm=greedy seed=1' (got '[6, 4]'). Give [lowest, highest].")
     #expect(
       try says("parameters: {\(scene), clients: 1, windowVehicles: 1}\n\(grid)").hasPrefix(

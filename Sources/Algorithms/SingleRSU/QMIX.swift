@@ -7,7 +7,7 @@ struct PQMIXSettings: Settings {
   /// What the networks and the gradient step need.
   var training = QMIXTraining()
   @Setting(1...10_000_000, source: "ours", "Transitions that the replay buffer holds.")
-  var replayCapacity = 100_000
+  var replayCapacity = 6_000
   @Setting(
     1...100_000, unit: "episodes", source: "ours",
     "Episodes before the first gradient step; they fix the reward scale.")
@@ -152,7 +152,8 @@ struct QMIX: Agent {
     buffer = JointReplayBuffer(
       capacity: settings.replayCapacity, agents: actions.count,
       stateSize: actions.count * observation,
-      maskSize: scenario.v2vRange != nil ? actions.reduce(0, +) : 0)
+      maskSize: scenario.v2vRange != nil || scenario.taskProbability < 1
+        ? actions.reduce(0, +) : 0)
     exploration = ExplorationSchedule(
       start: settings.epsilonStart, end: settings.epsilonEnd,
       steps: Int(settings.epsilonDecayShare * Double(context.episodes * scenario.slots)))
@@ -254,9 +255,14 @@ struct QMIX: Agent {
 
   /// One flag per action a = cut * J + node; nil when nothing is restricted.
   ///
-  /// A client out of every service vehicle's range keeps the RSU, so there always is an action.
+  /// A client out of every service vehicle's range keeps the RSU, so there always is an action. One without a task has
+  /// the first of its all-local actions alone, which does nothing then.
   private func allowedActions(_ situation: SlotSituation, _ client: Int) -> [Bool]? {
     guard buffer.maskSize > 0 else { return nil }
+    guard situation.tasks[client] else {
+      let idle = actions[client] - nodes
+      return (0..<actions[client]).map { $0 == idle }
+    }
     let nodes = (0..<nodes).map { situation.allows(client: client, node: $0) }
     return (0..<actions[client]).map { nodes[$0 % nodes.count] }
   }
@@ -309,12 +315,11 @@ struct QMIX: Agent {
         "the policy has no network for this DNN", key: "dnnTypes", value: name,
         advice: "It has one for each of \(known.joined(separator: ", "))")
     }
-    let types = SingleRSUEnvironment.typeVector(trained)
     for (client, count) in self.actions.enumerated() {
       let name = typeNames[typeOfClient[client]]
-      guard let like = types.firstIndex(of: name), like < actions.count, actions[like] == count,
-        observation == self.observation
-      else { throw otherShape(actions, observation) }
+      guard known.contains(name), actions.contains(count), observation == self.observation else {
+        throw otherShape(actions, observation)
+      }
     }
     try core.restoreNetworks(bytes, savedNetworks: networks)
   }
