@@ -129,7 +129,9 @@ struct DisDQN: Agent {
         stateCount: observation.requestCount + model.rsuCount * TaskObservation.linkCount,
         actionCount: 0),
       count: model.rsuCount)
-    scales = Array(repeating: RewardStandardisation(), count: model.rsuCount)
+    scales = Array(
+      repeating: RewardStandardisation(types: model.types.count, discount: discount),
+      count: model.rsuCount)
     chain = RequestChain(rsus: model.rsuCount, discount: discount)
     record = MLP.Record(network, rows: batchSize)
     actingRecord = MLP.Record(network, rows: 1)
@@ -225,14 +227,13 @@ struct DisDQN: Agent {
     guard let nearest = situation.nearest else { return }
     let rsu = situation.links[nearest].rsu - 1
     let request = Transition(
-      state: observe(situation), allowed: model.types[situation.type].layers + 1,
+      state: observe(situation), type: situation.type, allowed: model.types[situation.type].layers + 1,
       choice: action(decision, rsu: rsu), reward: baseline.reward(outcome, model))
     guard let transition = chain.append(request, rsu: rsu) else { return }
     buffers[rsu].append(transition)
     if !scales[rsu].isFixed {
       guard buffers[rsu].count >= warmUp else { return }
-      let moments = buffers[rsu].rewardMoments
-      scales[rsu].fix(mean: moments.mean, deviation: moments.deviation)
+      scales[rsu].fix(by: buffers[rsu])
     }
     for _ in 0..<updatesPerTask {
       losses += trainStep(rsu)
@@ -259,7 +260,7 @@ struct DisDQN: Agent {
     for (b, row) in rows.enumerated() {
       let cut = buffer.choice(row) % mostCuts
       let target =
-        Double(scales[rsu].scaled(buffer.reward(row))) + discount * following[b]
+        Double(scales[rsu].scaled(buffer.reward(row), type: buffer.type(row))) + discount * following[b]
       let error = Double(q[b, cut]) - target
       loss += error * error / Double(batchSize)
       gradient[b, cut] = Float(2 * error / Double(batchSize))

@@ -22,7 +22,19 @@ struct RTD: Agent {
     case rounded
   }
 
+  /// How an evaluation picks the cut.
+  enum EvaluationCut: String, CaseIterable {
+    /// The most probable one of the policy.
+    case policy
+    /// The one of the greatest value, by the critics.
+    case value
+  }
+
   static let parameters: [Parameter] = [
+    Parameter(
+      "evaluationCut", .choice(EvaluationCut.allCases.map(\.rawValue)), default: .text("value"),
+      source: "ours",
+      "Cut in evaluation: the policy's most probable one, or the one that the critics value most."),
     Parameter(
       "actions", .choice(Actions.allCases.map(\.rawValue)), default: .text("hybrid"),
       source: "ours",
@@ -78,6 +90,7 @@ struct RTD: Agent {
   private let model: TaskModel
   private let observation: TaskObservation
   private let actions: Actions
+  private let evaluationCut: EvaluationCut
   private let range: FrequencyRange
   private let baseline: RewardBaseline
   private let warmUp: Int
@@ -91,7 +104,7 @@ struct RTD: Agent {
   private let batch: HybridBatch
   private var chain: RequestChain
   private(set) var buffer: TransitionBuffer
-  private(set) var rewardScale = RewardStandardisation()
+  private(set) var rewardScale: RewardStandardisation
   private var exploration: RandomStream
   private var replay: RandomStream
   private var learningRate = 0.0
@@ -105,6 +118,7 @@ struct RTD: Agent {
     model = environment.model
     observation = environment.observation
     actions = Actions(rawValue: parameters.text("actions")) ?? .hybrid
+    evaluationCut = EvaluationCut(rawValue: parameters.text("evaluationCut")) ?? .value
     range = FrequencyRange(parameters)
     baseline = RewardBaseline(parameters)
     episodes = context.episodes
@@ -140,6 +154,7 @@ struct RTD: Agent {
     exploration = RandomStream(seed: seed, .exploration)
     replay = RandomStream(seed: seed, .replay)
     chain = RequestChain(rsus: model.rsuCount, discount: settings.discount)
+    rewardScale = RewardStandardisation(types: model.types.count, discount: settings.discount)
   }
 
   // MARK: Acting
@@ -173,7 +188,9 @@ struct RTD: Agent {
     let allowed = allowedChoices(situation)
     var choice: Int
     var values: [Float]
-    if phase == .eval {
+    if phase == .eval, evaluationCut == .value {
+      (choice, values) = sac.judge(state, allowed: allowed)
+    } else if phase == .eval {
       var none: RandomStream?
       (choice, values) = sac.act(state, allowed: allowed, stream: &none)
     } else if rewardScale.isFixed {
@@ -210,15 +227,14 @@ struct RTD: Agent {
     guard let diverted = situation.diverted else { return }
     let link = situation.links[diverted]
     let request = Transition(
-      state: observe(situation, link), allowed: allowedChoices(situation),
+      state: observe(situation, link), type: situation.type, allowed: allowedChoices(situation),
       choice: actions == .hybrid ? decision.cut : 0, actions: decision.drawn,
       reward: baseline.reward(outcome, model))
     guard let transition = chain.append(request, rsu: link.rsu - 1) else { return }
     buffer.append(transition)
     if !rewardScale.isFixed {
       guard buffer.count >= warmUp else { return }
-      let moments = buffer.rewardMoments
-      rewardScale.fix(mean: moments.mean, deviation: moments.deviation)
+      rewardScale.fix(by: buffer)
     }
     for _ in 0..<updatesPerTask {
       sampleBatch()
@@ -240,7 +256,7 @@ struct RTD: Agent {
       batch.choices[b] = buffer.choice(row)
       batch.allowed[b] = buffer.allowed(row)
       batch.nextAllowed[b] = buffer.nextAllowed(row)
-      batch.rewards[b] = rewardScale.scaled(buffer.reward(row))
+      batch.rewards[b] = rewardScale.scaled(buffer.reward(row), type: buffer.type(row))
     }
   }
 
