@@ -158,7 +158,8 @@ private let cases: [(name: String, given: [String: ParameterValue])] =
     var environment = try roadEnvironment(["releaseRate": .number(0.2)], seed: 3)
     var agent = try DisDQN(
       environment: environment,
-      parameters: ParameterValues(schema: DisDQN.parameters, setting: small["disdqn"] ?? [:]),
+      settings: DisDQNSettings(
+        ParameterValues(schema: DisDQNSettings.parameters, setting: small["disdqn"] ?? [:])),
       context: AgentContext(seed: 1, episodes: 12))
     var epsilons: [Double] = []
     for episode in 1...6 {

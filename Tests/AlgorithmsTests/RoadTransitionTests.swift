@@ -370,3 +370,60 @@ extension Agent where Model == RoadRSUEnvironment {
     #expect((0..<3).map { scale.scaled(10, type: $0) } == [0, 0, 0])
   }
 }
+
+@Suite struct TrainingLengthTests {
+  private func settled(
+    _ given: [String: ParameterValue], rate: Double = 0.05, seed: Int = 1
+  ) throws -> Int {
+    let episodes = Parameter(
+      "episodes", .integer(1...10_000_000), default: .integer(1000), source: "test", "Test.")
+    let seedParameter = Parameter(
+      "seed", .integer(0...Int.max), default: .integer(1), source: "test", "Test.")
+    var setting = given
+    setting["releaseRate"] = .number(rate)
+    setting["seed"] = .integer(seed)
+    var values = try ParameterValues(
+      schema: RoadRSUEnvironment.parameters + RTDSettings.parameters + [episodes, seedParameter],
+      setting: setting)
+    try RTD.algorithm.settle(&values, Set(given.keys))
+    return values.integer("episodes")
+  }
+
+  @Test func trainingEndsWithTheEpisodeThatReachesTheTasks() throws {
+    for seed in 1...3 {
+      let episodes = try settled(["trainingTasks": .integer(2000)], seed: seed)
+      var environment = try roadEnvironment(seed: UInt64(seed))
+      var counts: [Int] = []
+      for episode in 1...episodes {
+        environment.beginEpisode(episode, phase: .train)
+        var count = 0
+        while let situation = environment.situation {
+          _ = try environment.apply(environment.model.local(situation))
+          count += 1
+        }
+        counts.append(count)
+      }
+      #expect(counts.reduce(0, +) >= 2000)
+      #expect(counts.dropLast().reduce(0, +) < 2000)
+    }
+  }
+
+  @Test func withoutItEpisodesStay() throws {
+    #expect(try settled([:]) == 1000)
+    #expect(try settled(["episodes": .integer(7)]) == 7)
+  }
+
+  @Test func lengthsThatCannotBeAreRefused() {
+    func key(_ given: [String: ParameterValue], rate: Double = 0.05) -> String? {
+      do {
+        _ = try settled(given, rate: rate)
+        return nil
+      } catch { return (error as? InputError)?.key }
+    }
+    #expect(key(["trainingTasks": .integer(4000), "episodes": .integer(100)]) == "trainingTasks")
+    #expect(key(["trainingTasks": .integer(1024)]) == "trainingTasks")
+    #expect(key(["replayCapacity": .integer(1000)]) == "replayCapacity")
+    #expect(key(["trainingTasks": .integer(4000)], rate: 0) == "releaseRate")
+    #expect(key(["trainingTasks": .integer(4000)], rate: 1e-7) == "releaseRate")
+  }
+}

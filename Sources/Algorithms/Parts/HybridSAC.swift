@@ -95,8 +95,6 @@ final class HybridSAC {
   private let criticRecords: [MLP.Record]
   private let actingRecord: MLP.Record
   private let actingState: Matrix
-  private let judgingRecords: [MLP.Record]
-  private let judgedInput: Matrix
   /// [B, S + c]: input of the critics.
   private let criticInput: Matrix
   private let criticInputGradient: Matrix
@@ -140,8 +138,6 @@ final class HybridSAC {
     criticRecords = critics.map { MLP.Record($0, rows: batch) }
     actingRecord = MLP.Record(actor, rows: 1)
     actingState = Matrix(rows: 1, columns: settings.observation)
-    judgingRecords = critics.map { MLP.Record($0, rows: 1) }
-    judgedInput = Matrix(rows: 1, columns: inputs)
     criticInput = Matrix(rows: batch, columns: inputs)
     criticInputGradient = Matrix(rows: batch, columns: inputs)
     criticGradient = Matrix(rows: batch, columns: settings.choices)
@@ -177,23 +173,6 @@ final class HybridSAC {
         ).action)
     }
     return (choice, actions)
-  }
-
-  /// The best choice among the first `allowed` by the critics, the smaller of their two values, and the
-  /// Gaussians' middle.
-  func judge(_ observation: [Float], allowed: Int) -> (choice: Int, actions: [Float]) {
-    var none: RandomStream?
-    let actions = act(observation, allowed: allowed, stream: &none).actions
-    judgedInput.setRow(0, observation + actions)
-    let q = critics.indices.map {
-      critics[$0].forward(judgedInput, criticStore, record: judgingRecords[$0])
-    }
-    var best = (choice: 0, value: -Float.infinity)
-    for d in 0..<allowed {
-      let value = min(q[0][0, d], q[1][0, d])
-      if value > best.value { best = (d, value) }
-    }
-    return (best.choice, actions)
   }
 
   /// The log-deviation that a network output stands for, and its derivative.

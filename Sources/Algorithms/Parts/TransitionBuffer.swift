@@ -84,7 +84,8 @@ struct TransitionBuffer {
   /// A stored transition, in the order of their places.
   subscript(row: Int) -> Transition {
     Transition(
-      state: (0..<stateCount).map { state(row, $0) }, type: type(row), allowed: allowed(row), choice: choice(row),
+      state: (0..<stateCount).map { state(row, $0) }, type: type(row), allowed: allowed(row),
+      choice: choice(row),
       actions: (0..<actionCount).map { action(row, $0) }, reward: reward(row),
       next: nextAllowed(row) == 0
         ? nil

@@ -27,7 +27,8 @@ public struct EpisodeWindows: Sendable {
     place: String, key: String, advice: String, needsTraining: Bool = true
   ) throws {
     let first = trace.header.firstTime
-    let split = first + trainShare * (trace.header.lastTime - first)
+    // Rounded to a nanosecond, as the ends of windows are: a window that ends at the split is not lost.
+    let split = ((first + trainShare * (trace.header.lastTime - first)) * 1e9).rounded() / 1e9
     let length = Double(qualifying.slots) * qualifying.slotLength
     let parts = [
       ("training", qualifying.candidates.filter { $0.endTime <= split }, trainShare, needsTraining),
