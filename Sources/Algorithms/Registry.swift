@@ -11,8 +11,13 @@ public enum Registry {
     Genetic.algorithm,
     CoordinateDescent.algorithm,
     Exact.algorithm,
-    PQMIX.algorithm,
-    MAD2RL.algorithm,
+    FixedSchedule.algorithm,
+    BeliefPlanner.algorithm,
+    QMIX.pQMIX,
+    QMIX.mad2rl,
+    Imitation.algorithm,
+    ImitationDiffusion.algorithm,
+    Counterfactual.algorithm,
   ]
 
   public static let roadRSU: [Algorithm<RoadRSUEnvironment>] = [

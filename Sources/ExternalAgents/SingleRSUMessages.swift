@@ -43,6 +43,9 @@ extension SingleRSUEnvironment: ExternalModel {
         }
       }
     }
+    if scenario.taskProbability < 1 {
+      writer.member("tasks", situation.tasks.lazy.map { $0 ? 1 : 0 })
+    }
     if scenario.v2vRange != nil {
       writer.table("reach", scenario) { situation.allows(client: $0, node: $1) ? 1 : 0 }
     }
@@ -69,10 +72,15 @@ extension SingleRSUEnvironment: ExternalModel {
   }
 
   public static func write(measures outcome: SlotOutcome, to writer: inout MessageWriter) {
-    writer.member("delay_s", outcome.tasks.lazy.map(\.delay))
-    writer.member("local_delay_s", outcome.tasks.lazy.map(\.localDelay))
-    writer.member("transmit_delay_s", outcome.tasks.lazy.map(\.transmitDelay))
-    writer.member("edge_delay_s", outcome.tasks.lazy.map(\.edgeDelay))
+    func ofClients(_ value: (TaskOutcome) -> Double) -> [Double] {
+      var values = [Double](repeating: 0, count: outcome.situation.scenario.clients)
+      for task in outcome.tasks { values[task.client] = value(task) }
+      return values
+    }
+    writer.member("delay_s", ofClients(\.delay))
+    writer.member("local_delay_s", ofClients(\.localDelay))
+    writer.member("transmit_delay_s", ofClients(\.transmitDelay))
+    writer.member("edge_delay_s", ofClients(\.edgeDelay))
   }
 
   public static func reward(of outcome: SlotOutcome) -> Double { outcome.reward }
@@ -91,7 +99,9 @@ extension SingleRSUEnvironment: ExternalModel {
       "actions", below: (0..<scenario.clients).map { scenario.actions(ofClient: $0) })
     let decision = SlotDecision(actions: actions, nodes: scenario.nodes)
     for client in 0..<scenario.clients
-    where !situation.allows(client: client, node: decision.nodes[client]) {
+    where situation.tasks[client]
+      && !situation.allows(client: client, node: decision.nodes[client])
+    {
       throw AgentAnswerError(
         "has actions[\(client)] \(actions[client]) in 'act': node \(decision.nodes[client]) is out of the "
           + "client's reach in slot \(situation.slot)")

@@ -69,8 +69,7 @@ struct FigureData {
         noteMissing(view, figure, x: fixedX, &seriesIndex, &xIndex)
         continue
       }
-      let seed = plan.runs[point.run].specification.document["parameters"]?["seed"]
-      let seedText = seed.map { ParameterValue($0).text } ?? ""
+      let seedText = plan.runs[point.run].specification.parameters["seed"]?.text ?? ""
       passed.runs += 1
       passed.rows += found.rowCounts.all
       passed.rowsOfPhase += found.rowCounts.ofPhase
@@ -180,16 +179,14 @@ extension FigureSpecification {
 extension PointView {
   /// A point of a plan: what its run knows stands in the run's document.
   init(point: PlanPoint, plan: Plan, model: AnyModel) {
-    let document = plan.runs[point.run].specification.document
+    let run = plan.runs[point.run].specification
     self.init(
       given: { point.values[$0] },
       relevant: { key in
         switch key {
-        case "algorithm": document["algorithm"].map(ParameterValue.init)
+        case "algorithm": .text(run.algorithm)
         case "trace", "variant": point.values[key]
-        default:
-          document["parameters"]?[key].map(ParameterValue.init)
-            ?? model.impliedValue(of: key, in: document)
+        default: model.value(of: key, in: run)
         }
       })
   }

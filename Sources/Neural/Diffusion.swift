@@ -1,32 +1,43 @@
+public import Support
+
 #if canImport(Glibc)
   internal import Glibc
 #endif
 
 /// Settings of the reverse diffusion that makes a row of q-values (P1, Sec. 6).
-public struct Diffusion: Sendable, Equatable {
-  public enum Prediction: String, Sendable, CaseIterable {
+public struct Diffusion: Settings, Equatable {
+  public enum Prediction: String, CaseIterable, DescribedSettingValue {
     /// The network predicts x^0; the next mean is the posterior's (38), (40).
     case x0
     /// The network predicts the noise (printed, (41)).
     case epsilon
   }
-  public enum NoiseOutput: String, Sendable, CaseIterable { case linear, tanh }
-  public enum QValues: String, Sendable, CaseIterable {
+  public enum NoiseOutput: String, CaseIterable, DescribedSettingValue { case linear, tanh }
+  public enum QValues: String, CaseIterable, DescribedSettingValue {
     /// q = x^0.
     case logits
     /// q = softmax(x^0) (printed, (43)).
     case softmax
   }
 
-  /// Denoising steps M.
+  @Setting(
+    1...100, key: "denoisingSteps", source: "P1 §8.3.1", "Steps M of the reverse diffusion.")
   public var steps = 7
+  @Setting(1e-6...100, source: "P1 (35)", "Least diffusion rate.")
   public var betaMin = 0.1
+  @Setting(1e-6...1000, source: "P1 (35)", "Greatest diffusion rate.")
   public var betaMax = 10.0
+  @Setting(
+    source: "P1 (38), (40)",
+    "What the denoiser predicts: the clean row x0, or the noise as printed in (41).")
   public var prediction = Prediction.x0
-  public var noiseOutput = NoiseOutput.linear
-  /// Bound of the predicted x^0; nil for none (printed).
-  public var clip: Double?
+  @Setting(
+    source: "P1 (43)", "q-values: the clean row itself, or its softmax as printed.")
   public var q = QValues.logits
+  @Setting(source: "P1 (41)", "Output of the denoiser.")
+  public var noiseOutput = NoiseOutput.linear
+  @Setting(1e-6...1e6, source: "P1 (38)", "Bound of the predicted clean row; none as printed.")
+  public var clip: Double? = nil
 
   public init() {}
 }
@@ -217,6 +228,24 @@ public struct Denoiser: Sendable {
     )
   }
 
+  /// What of layer 1 is the same in all steps or for all samples: the steps' part into the record, and the state's
+  /// part [B, H].
+  private func layerOneOnce(
+    _ observations: Matrix, _ first: (x: Matrix, step: Matrix, state: Matrix),
+    _ store: ParameterStore, _ section: ParameterStore.Section, _ record: Record
+  ) -> Matrix {
+    embed1.forward(
+      record.angles, into: record.embeddingHidden, store, section, activation: .mish,
+      derivative: record.embeddingDerivative)
+    embed2.forward(record.embeddingHidden, into: record.embedding, store, section)
+    store.kernels.multiply(
+      record.embedding, first.step, into: record.stepPart,
+      bias: store.matrix(layers[0].bias, section))
+    let statePart = record.statePart.slice(rows: 0..<observations.rows)
+    store.kernels.multiply(observations, first.state, into: statePart, ahead: first.x)
+    return statePart
+  }
+
   /// x^0 [B, A] for observations [B, S].
   ///
   /// - Parameters:
@@ -231,16 +260,8 @@ public struct Denoiser: Sendable {
     precondition(count <= record.batch && observations.columns == observation)
     precondition(noise.rows == steps * count && noise.columns == actions)
     let kernels = store.kernels
-    embed1.forward(
-      record.angles, into: record.embeddingHidden, store, section, activation: .mish,
-      derivative: record.embeddingDerivative)
-    embed2.forward(record.embeddingHidden, into: record.embedding, store, section)
     let first = parts(store.matrix(layers[0].weight, section))
-    kernels.multiply(
-      record.embedding, first.step, into: record.stepPart,
-      bias: store.matrix(layers[0].bias, section))
-    let statePart = record.statePart.slice(rows: 0..<count)
-    kernels.multiply(observations, first.state, into: statePart, ahead: first.x)
+    let statePart = layerOneOnce(observations, first, store, section, record)
 
     let last = layers[layers.count - 1]
     let outputActivation: Activation = settings.noiseOutput == .tanh ? .tanh : .linear
@@ -358,7 +379,21 @@ public struct Denoiser: Sendable {
         dx = input
       }
     }
+    parameterGradients(
+      observations, store, record: record, workspace: workspace, accumulate: accumulate)
+  }
 
+  /// Gradients of all parameters from the gradients before the activations of all steps, which `workspace` holds.
+  private func parameterGradients(
+    _ observations: Matrix, _ store: ParameterStore, record: Record, workspace: Workspace,
+    accumulate: Bool
+  ) {
+    let count = observations.rows
+    let steps = settings.steps
+    let chosen = record.chosen
+    let kernels = store.kernels
+    let first = parts(store.matrix(layers[0].weight))
+    let last = layers.count - 1
     let all = 0..<steps * count
     for l in 1..<last {
       layers[l].parameterGradient(

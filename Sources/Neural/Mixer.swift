@@ -1,9 +1,14 @@
+public import Support
+
 /// The mixing network of QMIX (P1 (59)): Qtot from the agents' q-values, weighted by the joint state.
 ///
 /// Qtot = w2 . elu(W1 q + b1) + b2 with W1 [N, E], b1 [E], w2 [E], b2 from hypernetworks of the joint state, W1 and w2
 /// made non-negative by their absolute value. `linear` drops elu and absolute value (as printed).
 public struct Mixer: Sendable {
-  public enum Form: String, Sendable, CaseIterable { case monotonic, linear }
+  public enum Form: String, CaseIterable, DescribedSettingValue {
+    case monotonic
+    case linear = "printed"
+  }
 
   public let form: Form
   public let agents: Int

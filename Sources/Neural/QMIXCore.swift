@@ -1,4 +1,32 @@
-internal import Support
+public import Support
+
+/// Settings of the gradient step and of the networks that it trains (P1, Sec. 7.5).
+public struct QMIXTraining: Settings, Equatable {
+  @Setting(1e-8...1, source: "P1 §8.1", "Step size of Adam.")
+  public var learningRate = 5e-4
+  @Setting(
+    0...0.9999, source: "P1 §8.1",
+    "Weight of the next slot's value in the target; 0 minimises each slot's objective.")
+  public var discount = 0.99
+  @Setting(
+    1e-6...1, source: "P1 (62), §8.1",
+    "Share of the online networks that enters the target networks after each step.")
+  public var softUpdate = 0.001
+  @Setting(1...4096, source: "ours", "Transitions of a mini-batch.")
+  public var batchSize = 64
+  @Setting(1e-6...1e9, source: "ours", "Bound of the norm of all gradients together.")
+  public var gradientClip: Double? = 10
+  @Setting(
+    source: "P1 (59)",
+    "monotonic: QMIX's non-negative weights and ELU; printed: linear, unconstrained.")
+  public var mixer = Mixer.Form.monotonic
+  @Setting(
+    each: 1...4096, count: 1...8, source: "P1 §8.1",
+    "Widths of the hidden layers of an agent's network.")
+  public var hidden = [256, 256, 256]
+
+  public init() {}
+}
 
 /// Sizes and settings of a QMIX learner (P1, Sec. 7.5).
 public struct QMIXSettings: Sendable, Equatable {
@@ -6,24 +34,39 @@ public struct QMIXSettings: Sendable, Equatable {
   public var actions: [Int]
   /// Length of one agent's observation.
   public var observation: Int
-  public var hidden = [256, 256, 256]
+  public var training = QMIXTraining()
   /// Reverse diffusion of MAD2RL; nil for plain q-networks (P-QMIX).
   public var diffusion: Diffusion?
   /// Agents with the same number share one network; nil gives every agent its own.
   public var networkOfAgent: [Int]?
-  public var mixer = Mixer.Form.monotonic
   public var mixerEmbedding = 32
   public var hyperHidden = [64, 64]
-  public var gamma = 0.99
-  public var adam = Adam(learningRate: 5e-4)
-  public var softUpdate = 0.001
-  /// Bound of the gradients' norm; nil for none.
-  public var clipNorm: Double? = 10
-  public var batch = 64
+  /// The optimiser of all networks together.
+  public var adam: Adam { Adam(learningRate: training.learningRate) }
 
   public init(actions: [Int], observation: Int) {
     self.actions = actions
     self.observation = observation
+  }
+
+  /// - Throws: `InputError` if a size is not positive or the networks' numbers are not one for each agent.
+  func check() throws {
+    func positive(_ key: String, _ values: [Int]) throws {
+      guard let bad = values.first(where: { $0 < 1 }) ?? (values.isEmpty ? 0 : nil) else { return }
+      throw InputError("must be at least 1", key: key, value: String(bad))
+    }
+    try positive("actions", actions)
+    try positive("observation", [observation])
+    try positive("hidden", training.hidden)
+    try positive("hyperHidden", hyperHidden)
+    try positive("mixerEmbedding", [mixerEmbedding])
+    try positive("batch", [training.batchSize])
+    if let diffusion { try positive("steps", [diffusion.steps]) }
+    if let networkOfAgent, networkOfAgent.count != actions.count {
+      throw InputError(
+        "names the network of \(networkOfAgent.count) agents, there are \(actions.count)",
+        key: "networkOfAgent")
+    }
   }
 }
 
@@ -43,7 +86,7 @@ public final class JointBatch {
 
   public init(_ settings: QMIXSettings) {
     let agents = settings.actions.count
-    size = settings.batch
+    size = settings.training.batchSize
     states = Matrix(rows: size, columns: agents * settings.observation)
     nextStates = Matrix(rows: size, columns: agents * settings.observation)
     actions = Array(repeating: 0, count: size * agents)
@@ -69,12 +112,74 @@ public final class QMIXCore {
   private enum Network {
     case denoiser(Denoiser)
     case mlp(MLP)
+
+    var outputs: Int {
+      switch self {
+      case .denoiser(let net): net.actions
+      case .mlp(let net): net.outputs
+      }
+    }
   }
 
   /// Working memory of one agent: an online record is kept from its forward to its backward pass.
   private enum Record {
     case denoiser(Denoiser.Record, Denoiser.Workspace?)
     case mlp(MLP.Record)
+  }
+
+  /// Records and matrices of forward and backward passes.
+  private struct WorkingMemory {
+    var online: [Record] = []
+    var frozen: [Record] = []  // per network: targets keep nothing
+    var acting: [Record] = []
+    var noise: [Matrix] = []  // [M B, A] per network
+    var actingNoise: [Matrix] = []
+    var resultGradient: [Matrix] = []  // per network [1, B], with a softmax [B, A]
+    var softmaxed: [Matrix] = []  // [B, A] per agent
+
+    init(_ settings: QMIXSettings, _ networks: [Network], _ networkOfAgent: [Int]) {
+      let batch = settings.training.batchSize
+      let hasSoftmax = settings.diffusion?.q == .softmax
+      var workspaces: [Int: Denoiser.Workspace] = [:]
+      for (agent, actions) in settings.actions.enumerated() {
+        softmaxed.append(Matrix(rows: hasSoftmax ? batch : 0, columns: actions))
+        switch networks[networkOfAgent[agent]] {
+        case .denoiser(let net):
+          let workspace = workspaces[actions] ?? Denoiser.Workspace(net, batch: batch)
+          workspaces[actions] = workspace
+          online.append(.denoiser(Denoiser.Record(net, batch: batch, keep: true), workspace))
+        case .mlp(let net): online.append(.mlp(MLP.Record(net, rows: batch)))
+        }
+      }
+      // Networks of equal shape use working memory in turns, which so stays in the caches.
+      var first: [Int: Int] = [:]
+      for (n, network) in networks.enumerated() {
+        let outputs = network.outputs
+        if let same = first[outputs] {
+          frozen.append(frozen[same])
+          acting.append(acting[same])
+          noise.append(noise[same])
+          actingNoise.append(actingNoise[same])
+          resultGradient.append(resultGradient[same])
+          continue
+        }
+        first[outputs] = n
+        let steps = settings.diffusion?.steps ?? 0
+        noise.append(Matrix(rows: steps * batch, columns: outputs))
+        actingNoise.append(Matrix(rows: steps, columns: outputs))
+        resultGradient.append(
+          hasSoftmax
+            ? Matrix(rows: batch, columns: outputs) : Matrix(rows: 1, columns: batch))
+        switch network {
+        case .denoiser(let net):
+          frozen.append(.denoiser(Denoiser.Record(net, batch: batch, keep: false), nil))
+          acting.append(.denoiser(Denoiser.Record(net, batch: 1, keep: false), nil))
+        case .mlp(let net):
+          frozen.append(.mlp(MLP.Record(net, rows: batch)))
+          acting.append(.mlp(MLP.Record(net, rows: 1)))
+        }
+      }
+    }
   }
 
   public let settings: QMIXSettings
@@ -85,13 +190,7 @@ public final class QMIXCore {
   private let networkOfAgent: [Int]
   private let mixer: Mixer
   private let firstAction: [Int]  // of each agent, in rows of `nextAllowed`
-  private var online: [Record] = []
-  private var frozen: [Record] = []  // per network: targets keep nothing
-  private var acting: [Record] = []
-  private var noise: [Matrix] = []  // [M B, A] per network
-  private var actingNoise: [Matrix] = []
-  private var resultGradient: [Matrix] = []  // per network [1, B], with a softmax [B, A]
-  private var softmaxed: [Matrix] = []  // [B, A] per agent
+  private let memory: WorkingMemory
   private let mixerRecord: Mixer.Record
   private let q: Matrix  // [B, N]
   private let nextQ: Matrix
@@ -105,34 +204,43 @@ public final class QMIXCore {
   public init(
     _ settings: QMIXSettings, kernels: Kernels, using generator: inout some RandomNumberGenerator
   ) throws {
+    try settings.check()
     let count = settings.actions.count
-    func positive(_ key: String, _ values: [Int]) throws {
-      guard let bad = values.first(where: { $0 < 1 }) ?? (values.isEmpty ? 0 : nil) else { return }
-      throw InputError("must be at least 1", key: key, value: String(bad))
-    }
-    try positive("actions", settings.actions)
-    try positive("observation", [settings.observation])
-    try positive("hidden", settings.hidden)
-    try positive("hyperHidden", settings.hyperHidden)
-    try positive("mixerEmbedding", [settings.mixerEmbedding])
-    try positive("batch", [settings.batch])
-    if let diffusion = settings.diffusion { try positive("steps", [diffusion.steps]) }
-    let labels = settings.networkOfAgent ?? Array(0..<count)
-    guard labels.count == count else {
-      throw InputError(
-        "names the network of \(labels.count) agents, there are \(count)", key: "networkOfAgent")
-    }
-
     var layout = ParameterLayout()
+    (networks, networkOfAgent) = try QMIXCore.makeNetworks(settings, &layout)
+    mixer = Mixer(
+      &layout, "mixer", agents: count, state: count * settings.observation,
+      embedding: settings.mixerEmbedding, hidden: settings.hyperHidden,
+      form: settings.training.mixer)
+    self.settings = settings
+    firstAction = settings.actions.indices.map { settings.actions[..<$0].reduce(0, +) }
+    store = ParameterStore(layout, targets: true, kernels: kernels)
+
+    let batch = settings.training.batchSize
+    memory = WorkingMemory(settings, networks, networkOfAgent)
+    mixerRecord = Mixer.Record(mixer, batch: batch)
+    q = Matrix(rows: batch, columns: count)
+    nextQ = Matrix(rows: batch, columns: count)
+    qGradient = Matrix(rows: batch, columns: count)
+    totalGradient = Matrix(rows: batch, columns: 1)
+    observationRow = Matrix(rows: 1, columns: settings.observation)
+    store.initialise(using: &generator)
+  }
+
+  /// The agents' networks, and the number of the one that each agent uses.
+  private static func makeNetworks(
+    _ settings: QMIXSettings, _ layout: inout ParameterLayout
+  ) throws -> (networks: [Network], numbers: [Int]) {
+    let labels = settings.networkOfAgent ?? Array(settings.actions.indices)
     var networks: [Network] = []
     var numbers: [Int] = []
     var firstUser: [Int] = []
-    for agent in 0..<count {
+    for (agent, actions) in settings.actions.enumerated() {
       if let known = firstUser.firstIndex(where: { labels[$0] == labels[agent] }) {
-        guard settings.actions[firstUser[known]] == settings.actions[agent] else {
+        guard settings.actions[firstUser[known]] == actions else {
           throw InputError(
             "agents \(firstUser[known] + 1) and \(agent + 1) share a network but have "
-              + "\(settings.actions[firstUser[known]]) and \(settings.actions[agent]) actions",
+              + "\(settings.actions[firstUser[known]]) and \(actions) actions",
             key: "networkOfAgent", advice: "Share networks among agents of one DNN type only")
         }
         numbers.append(known)
@@ -140,84 +248,23 @@ public final class QMIXCore {
       }
       numbers.append(networks.count)
       firstUser.append(agent)
-      let name = QMIXCore.networkName(networks.count)
-      let actions = settings.actions[agent]
+      let name = networkName(networks.count)
+      let hidden = settings.training.hidden
       if let diffusion = settings.diffusion {
         networks.append(
           .denoiser(
             Denoiser(
-              &layout, name, actions: actions, observation: settings.observation,
-              hidden: settings.hidden, settings: diffusion)))
+              &layout, name, actions: actions, observation: settings.observation, hidden: hidden,
+              settings: diffusion)))
       } else {
         networks.append(
           .mlp(
             MLP(
-              &layout, name, widths: [settings.observation] + settings.hidden + [actions],
+              &layout, name, widths: [settings.observation] + hidden + [actions],
               activation: .mish)))
       }
     }
-    mixer = Mixer(
-      &layout, "mixer", agents: count, state: count * settings.observation,
-      embedding: settings.mixerEmbedding, hidden: settings.hyperHidden, form: settings.mixer)
-    self.settings = settings
-    self.networks = networks
-    networkOfAgent = numbers
-    firstAction = settings.actions.indices.map { settings.actions[..<$0].reduce(0, +) }
-    store = ParameterStore(layout, targets: true, kernels: kernels)
-
-    let batch = settings.batch
-    mixerRecord = Mixer.Record(mixer, batch: batch)
-    q = Matrix(rows: batch, columns: count)
-    nextQ = Matrix(rows: batch, columns: count)
-    qGradient = Matrix(rows: batch, columns: count)
-    totalGradient = Matrix(rows: batch, columns: 1)
-    observationRow = Matrix(rows: 1, columns: settings.observation)
-    var workspaces: [Int: Denoiser.Workspace] = [:]
-    for agent in 0..<count {
-      let actions = settings.actions[agent]
-      softmaxed.append(
-        Matrix(rows: settings.diffusion?.q == .softmax ? batch : 0, columns: actions))
-      switch networks[numbers[agent]] {
-      case .denoiser(let net):
-        let workspace = workspaces[actions] ?? Denoiser.Workspace(net, batch: batch)
-        workspaces[actions] = workspace
-        online.append(.denoiser(Denoiser.Record(net, batch: batch, keep: true), workspace))
-      case .mlp(let net): online.append(.mlp(MLP.Record(net, rows: batch)))
-      }
-    }
-    // Networks of equal shape use working memory in turns, which so stays in the caches.
-    var first: [Int: Int] = [:]
-    for (n, network) in networks.enumerated() {
-      let outputs =
-        switch network {
-        case .denoiser(let net): net.actions
-        case .mlp(let net): net.outputs
-        }
-      if let same = first[outputs] {
-        frozen.append(frozen[same])
-        acting.append(acting[same])
-        noise.append(noise[same])
-        actingNoise.append(actingNoise[same])
-        resultGradient.append(resultGradient[same])
-        continue
-      }
-      first[outputs] = n
-      let steps = settings.diffusion?.steps ?? 0
-      noise.append(Matrix(rows: steps * batch, columns: outputs))
-      actingNoise.append(Matrix(rows: steps, columns: outputs))
-      resultGradient.append(
-        settings.diffusion?.q == .softmax
-          ? Matrix(rows: batch, columns: outputs) : Matrix(rows: 1, columns: batch))
-      switch network {
-      case .denoiser(let net):
-        frozen.append(.denoiser(Denoiser.Record(net, batch: batch, keep: false), nil))
-        acting.append(.denoiser(Denoiser.Record(net, batch: 1, keep: false), nil))
-      case .mlp(let net):
-        frozen.append(.mlp(MLP.Record(net, rows: batch)))
-        acting.append(.mlp(MLP.Record(net, rows: 1)))
-      }
-    }
-    store.initialise(using: &generator)
+    return (networks, numbers)
   }
 
   // MARK: Acting
@@ -250,7 +297,8 @@ public final class QMIXCore {
     observationRow.setRow(0, observation)
     let n = networkOfAgent[agent]
     return run(
-      n, observationRow, .parameters, record: acting[n], noise: actingNoise[n], stream: &stream)
+      n, observationRow, .parameters, record: memory.acting[n], noise: memory.actingNoise[n],
+      stream: &stream)
   }
 
   /// Outputs of a network before the softmax of `q: softmax`; a view of the record.
@@ -288,7 +336,7 @@ public final class QMIXCore {
   public func trainStep(_ batch: JointBatch, noise stream: inout NoiseStream) -> StepResult {
     let result = gradients(batch, noise: &stream)
     let norm = store.adamStep(
-      settings.adam, clip: settings.clipNorm, softUpdate: settings.softUpdate)
+      settings.adam, clip: settings.training.gradientClip, softUpdate: settings.training.softUpdate)
     return StepResult(loss: result.loss, gradientNorm: norm, meanQ: result.meanQ)
   }
 
@@ -296,7 +344,8 @@ public final class QMIXCore {
   public func gradients(
     _ batch: JointBatch, noise stream: inout NoiseStream
   ) -> (loss: Double, meanQ: Double) {
-    precondition(batch.size == settings.batch && batch.actions.count == batch.size * agents)
+    precondition(
+      batch.size == settings.training.batchSize && batch.actions.count == batch.size * agents)
     for agent in 0..<agents {
       nextValues(agent, batch, &stream)
       takenValues(agent, batch, &stream)
@@ -305,7 +354,7 @@ public final class QMIXCore {
     let next = mixer.forward(
       nextQ, state: batch.nextStates, store, .targets, record: mixerRecord)
     let goal = (0..<size).map {
-      batch.rewards[$0] + Float(settings.gamma) * batch.bootstrap[$0] * next[$0, 0]
+      batch.rewards[$0] + Float(settings.training.discount) * batch.bootstrap[$0] * next[$0, 0]
     }
     let total = mixer.forward(q, state: batch.states, store, record: mixerRecord)
     var loss = 0.0
@@ -336,7 +385,8 @@ public final class QMIXCore {
   private func nextValues(_ agent: Int, _ batch: JointBatch, _ stream: inout NoiseStream) {
     let n = networkOfAgent[agent]
     let values = run(
-      n, observations(batch.nextStates, of: agent), .targets, record: frozen[n], noise: noise[n],
+      n, observations(batch.nextStates, of: agent), .targets, record: memory.frozen[n],
+      noise: memory.noise[n],
       stream: &stream)
     if settings.diffusion?.q == .softmax { store.kernels.softmax(values, into: values) }
     let count = settings.actions[agent]
@@ -358,22 +408,22 @@ public final class QMIXCore {
     let whole = settings.diffusion?.q == .softmax
     let values = run(
       n, observations(batch.states, of: agent), .parameters, choices: whole ? nil : taken,
-      record: online[agent], noise: noise[n], stream: &stream)
-    if whole { store.kernels.softmax(values, into: softmaxed[agent]) }
+      record: memory.online[agent], noise: memory.noise[n], stream: &stream)
+    if whole { store.kernels.softmax(values, into: memory.softmaxed[agent]) }
     for b in 0..<batch.size {
-      q[b, agent] = whole ? softmaxed[agent][b, Int(taken[b])] : values[0, b]
+      q[b, agent] = whole ? memory.softmaxed[agent][b, Int(taken[b])] : values[0, b]
     }
   }
 
   /// Gradients of an agent's network from column `agent` of `qGradient`.
   private func agentGradient(_ agent: Int, _ batch: JointBatch, accumulate: Bool) {
     let n = networkOfAgent[agent]
-    let gradient = resultGradient[n]
+    let gradient = memory.resultGradient[n]
     for b in 0..<batch.size {
       let d = qGradient[b, agent]
       if settings.diffusion?.q == .softmax {
         let action = batch.actions[b * agents + agent]
-        let p = softmaxed[agent].rowPointer(b)
+        let p = memory.softmaxed[agent].rowPointer(b)
         let row = gradient.rowPointer(b)
         for a in 0..<settings.actions[agent] {
           row[a] = d * p[action] * ((a == action ? 1 : 0) - p[a])
@@ -383,7 +433,7 @@ public final class QMIXCore {
       }
     }
     let input = observations(batch.states, of: agent)
-    switch (networks[n], online[agent]) {
+    switch (networks[n], memory.online[agent]) {
     case (.denoiser(let net), .denoiser(let record, .some(let workspace))):
       net.backward(
         input, resultGradient: gradient, store, record: record, workspace: workspace,

@@ -49,7 +49,7 @@ public struct TrainBenchmark: Sendable {
   var settings: QMIXSettings {
     var settings = QMIXSettings(
       actions: Array(repeating: actions, count: agents), observation: observation)
-    settings.batch = batch
+    settings.training.batchSize = batch
     if algorithm == .mad2rl {
       var diffusion = Diffusion()
       diffusion.steps = denoise
@@ -64,7 +64,7 @@ public struct TrainBenchmark: Sendable {
     let settings = settings
     let inputs = algorithm == .mad2rl ? actions + 16 + observation : observation
     let passes = algorithm == .mad2rl ? denoise : 1
-    let widths = [inputs] + settings.hidden + [actions]
+    let widths = [inputs] + settings.training.hidden + [actions]
     return 8 * Double(batch) * Double(passes * agents * Self.weights(widths) + hyperWeights)
   }
 
@@ -72,8 +72,8 @@ public struct TrainBenchmark: Sendable {
   /// gradient of the observations or of the start noise, and of the last outputs only those of the actions taken.
   public var operationsExecuted: Double {
     let settings = settings
-    let first = settings.hidden[0]
-    let upper = Self.weights(settings.hidden + [actions])
+    let first = settings.training.hidden[0]
+    let upper = Self.weights(settings.training.hidden + [actions])
     var perAgent = 3 * batch * observation * first
     if algorithm == .mad2rl {
       perAgent += 4 * denoise * batch * upper + (4 * denoise - 1) * batch * actions * first
@@ -81,7 +81,8 @@ public struct TrainBenchmark: Sendable {
     } else {
       perAgent += 4 * batch * upper
     }
-    perAgent -= 3 * batch * settings.hidden[settings.hidden.count - 1] * (actions - 1)
+    perAgent -=
+      3 * batch * settings.training.hidden[settings.training.hidden.count - 1] * (actions - 1)
     let state = agents * observation * settings.hyperHidden[0] * 4
     return 2 * Double(agents * perAgent + batch * (4 * hyperWeights - state))
   }

@@ -51,9 +51,6 @@ struct AgentDefinition: Sendable {
       "command", "List program and arguments: [python3, agents/mine.py]")
     let words = try commandNode.list(of: "a list: program and arguments")
     command = try words.map { try AgentDefinition.word($0) }
-    if command.isEmpty {
-      throw commandNode.error("is empty", advice: "List program and arguments")
-    }
     files = try mapping["files"].map { try AgentDefinition.files($0, folder: folder) } ?? []
     isLearner = try mapping["learner"]?.flag() ?? false
     sight = try mapping["sees"].map { try AgentDefinition.sight($0) } ?? .observation
@@ -104,10 +101,15 @@ struct AgentDefinition: Sendable {
         ?? "Known are \(words.joined(separator: ", "))")
   }
 
+  /// A path without `./` in front.
+  private static func plain(_ path: String) -> String {
+    path.hasPrefix("./") ? String(path.dropFirst(2)) : path
+  }
+
   private static func files(_ node: YAMLNode, folder: String) throws -> [File] {
     var files: [File] = []
     for element in try node.oneOrMore() {
-      let path = try element.text()
+      let path = plain(try element.text())
       let parts = path.split(separator: "/", omittingEmptySubsequences: false)
       if path.hasPrefix("/") || parts.contains(where: { ["", ".", ".."].contains($0) }) {
         throw element.error(
@@ -159,7 +161,7 @@ struct AgentDefinition: Sendable {
   /// What is sure to fail: a program that is not there, a file that the copy will lack.
   private func check(_ words: [YAMLNode], folder: String) throws {
     for (word, node) in zip(command, words) {
-      let isOwn = files.contains { $0.path == word }
+      let isOwn = files.contains { $0.path == AgentDefinition.plain(word) }
       if !isOwn, !word.hasPrefix("/"), word.contains(".") || word.contains("/"),
         Files.exists(Files.path(word, relativeTo: folder)),
         !Files.isFolder(Files.path(word, relativeTo: folder))
@@ -177,7 +179,7 @@ struct AgentDefinition: Sendable {
       isFound = Files.isExecutable(program)
     } else if program.contains("/") {
       isFound =
-        files.contains { $0.path == program }
+        files.contains { $0.path == AgentDefinition.plain(program) }
         && Files.isExecutable(Files.path(program, relativeTo: folder))
     } else {
       isFound = Files.isInSearchPath(program)
@@ -197,22 +199,10 @@ struct AgentDefinition: Sendable {
       name: name, version: agentProtocolVersion, summary: "External agent.", isLearner: isLearner,
       parameters: parameters, settle: { _, _ in }, agent: self)
   }
-
-  /// What belongs to the identity of its runs.
-  ///
-  /// - Parameter digests: SHA-256 of each of `files`.
-  func document(digests: [String: String]) -> JSONValue {
-    .object([
-      "command": .list(command.map { .text($0) }),
-      "files": .object(digests.mapValues { .text($0) }),
-      "learner": .flag(isLearner),
-      "sees": .text(sight.rawValue),
-    ])
-  }
 }
 
-/// The external agent of a run, from its document.
-package struct ExternalAlgorithm: Sendable {
+/// The external agent of a run: what belongs to the run's identity.
+package struct ExternalAlgorithm: Sendable, Equatable {
   package let name: String
   package let command: [String]
   package let isLearner: Bool
@@ -220,14 +210,28 @@ package struct ExternalAlgorithm: Sendable {
   /// SHA-256 of each of its files.
   package let files: [String: String]
 
-  /// - Throws: `InputError` if the document describes an agent that this program cannot run; nil when it has none.
-  package static func of(_ document: JSONValue) throws -> ExternalAlgorithm? {
-    try document["agent"].map { try ExternalAlgorithm($0, document) }
+  /// - Parameter files: SHA-256 of each of the agent's files.
+  init(_ agent: AgentDefinition, files: [String: String]) {
+    name = agent.name
+    command = agent.command
+    isLearner = agent.isLearner
+    sight = agent.sight
+    self.files = files
   }
 
-  private init(_ agent: JSONValue, _ document: JSONValue) throws {
+  var json: JSONValue {
+    .object([
+      "command": .list(command.map { .text($0) }),
+      "files": .object(files.mapValues { .text($0) }),
+      "learner": .flag(isLearner),
+      "sees": .text(sight.rawValue),
+    ])
+  }
+
+  /// - Throws: `InputError` if the document describes an agent that this program cannot run.
+  init(json agent: JSONValue, name: String) throws {
     let command = agent["command"]?.listValue?.compactMap(\.textValue) ?? []
-    guard let name = document["algorithm"]?.textValue, !command.isEmpty,
+    guard !command.isEmpty,
       let isLearner = agent["learner"]?.flagValue,
       let sight = agent["sees"]?.textValue.flatMap(AgentSight.init(rawValue:)),
       let files = agent["files"]?.objectValue
@@ -251,11 +255,11 @@ package struct ExternalAlgorithm: Sendable {
   /// The parameters of a run that are the agent's own, with their values as defaults.
   ///
   /// - Parameter others: parameters of the model and of every run.
-  package func parameters(in document: JSONValue, besides others: [Parameter]) -> [Parameter] {
+  package func parameters(in run: RunSpecification, besides others: [Parameter]) -> [Parameter] {
     let keys = Set(others.map(\.key))
-    return (document["parameters"]?.objectValue ?? [:]).sorted { $0.key < $1.key }
+    return run.parameters.sorted { $0.key < $1.key }
       .filter { !keys.contains($0.key) }
-      .map { AgentDefinition.parameter($0.key, default: ParameterValue($0.value)) }
+      .map { AgentDefinition.parameter($0.key, default: $0.value) }
   }
 }
 

@@ -194,10 +194,25 @@ extension AnyModel {
       return .text(word)
     }
     do {
-      return try checked(key, try node.value())
+      return try checked(key, try parts(of: key, node) ?? node.value())
     } catch let problem as InputError where problem.file == nil {
       throw node.location.locating(problem)
     }
+  }
+
+  /// The parts of a value that is written as a mapping, in their definition's order; nil for a key without parts.
+  private func parts(of key: String, _ node: YAMLNode) throws -> ParameterValue? {
+    guard node.isMapping else { return nil }
+    for definition in definitions(of: key) {
+      guard case .parts(let parts) = definition.kind else { continue }
+      let mapping = try node.mapping()
+      try mapping.allow(parts.map(\.name))
+      return .list(
+        try parts.map {
+          try mapping.required($0.name, "'\(key)' is \(definition.kind)").value()
+        })
+    }
+    return nil
   }
 
   /// A value that at least one definition of its key accepts, in that definition's type.

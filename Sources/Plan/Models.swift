@@ -78,11 +78,10 @@ public struct AnyModel: Sendable {
     parameters + algorithm.parameters + RunParameters.schema(isLearner: algorithm.isLearner)
   }
 
-  /// The default of a parameter that the document of a run implies; nil for one that its algorithm does not know.
-  package func impliedValue(of key: String, in document: JSONValue) -> ParameterValue? {
-    guard let algorithm = document["algorithm"]?.textValue.flatMap({ algorithm($0) }) else {
-      return nil
-    }
+  /// The value of a parameter in a run, stated or implied; nil for one that the run's algorithm does not know.
+  package func value(of key: String, in run: RunSpecification) -> ParameterValue? {
+    if let stated = run.parameters[key] { return stated }
+    guard let algorithm = algorithm(run.algorithm) else { return nil }
     return schema(of: algorithm).first { $0.key == key && $0.isImpliedAtDefault }?.defaultValue
   }
 

@@ -149,7 +149,12 @@ public struct Plan: Sendable, Equatable {
         let profiles = run["profiles"]?.objectValue, let label = run["label"]?.textValue,
         let checkpointEvery = run["checkpointEvery"]?.integerValue
       else { throw damaged("run \(index + 1) is incomplete") }
-      let specification = RunSpecification(document: document)
+      let specification: RunSpecification
+      do {
+        specification = try RunSpecification(document: document)
+      } catch let error as InputError {
+        throw damaged("run \(index + 1): \(error.problem)")
+      }
       guard run["id"]?.textValue == specification.id else {
         throw damaged("the id of run \(index + 1) does not match its document")
       }

@@ -19,11 +19,11 @@ extension Plan {
     var groups: [String: [Int]] = [:]
     var order: [String] = []
     for index in Plan.sample(runs.count, atMost: 25 * Plan.mostTrials) {
-      let document = runs[index].specification.document
-      let parameters = document["parameters"]?.objectValue ?? [:]
+      let run = runs[index].specification
+      let own = run.parameters.filter { modelKeys.contains($0.key) }
       let key = JSONValue.object([
-        "parameters": .object(parameters.filter { modelKeys.contains($0.key) }),
-        "trace": document["trace"] ?? .null, "profiles": document["profiles"] ?? .null,
+        "parameters": .object(own.mapValues(\.json)), "trace": .text(run.trace),
+        "profiles": .object(run.profiles.mapValues { .text($0) }),
       ]).canonical
       if groups[key] == nil { order.append(key) }
       groups[key, default: []].append(index)
@@ -44,13 +44,10 @@ extension Plan {
     var tried: Set<String> = []
     for index in indices {
       let run = runs[index]
-      let document = run.specification.document
-      guard let algorithm = document["algorithm"]?.textValue.flatMap({ model.algorithm($0) }),
-        let given = document["parameters"]?.objectValue
-      else { continue }
+      guard let algorithm = model.algorithm(run.specification.algorithm) else { continue }
       do {
         let parameters = try ParameterValues(
-          schema: model.schema(of: algorithm), setting: given.mapValues(ParameterValue.init))
+          schema: model.schema(of: algorithm), setting: run.specification.parameters)
         if trial == nil {
           var profiles: [String: DNNProfile] = [:]
           for (name, path) in run.profilePaths { profiles[name] = try sources.profile(name, path) }

@@ -92,19 +92,12 @@ extension Plan {
         model.schema(of: algorithm).lazy.compactMap { given($0.key) }
           .first { $0.value.names(name) }
       }
-      var document: [String: JSONValue] = [
-        "format": .integer(1),
-        "model": .text(model.name),
-        "modelVersion": .integer(model.version),
-        "algorithm": .text(algorithm.name),
-        "algorithmVersion": .integer(algorithm.version),
-        "parameters": values.identity(schema: model.schema(of: algorithm)),
-        "trace": .text(trace.digest),
-        "profiles": .object(profiles.mapValues { .text($0.digest) }),
-        "record": .list(record.map { .text($0) }),
-      ]
-      document["agent"] = try algorithm.agent.map { $0.document(digests: try inputs.files(of: $0)) }
-      let specification = RunSpecification(document: .object(document))
+      let specification = RunSpecification(
+        model: model.name, modelVersion: model.version, algorithm: algorithm.name,
+        algorithmVersion: algorithm.version,
+        parameters: values.stated(schema: model.schema(of: algorithm)), trace: trace.digest,
+        profiles: profiles.mapValues(\.digest), record: record,
+        agent: try algorithm.agent.map { ExternalAlgorithm($0, files: try inputs.files(of: $0)) })
       let index: Int
       if let known = indices[specification.id] {
         index = known

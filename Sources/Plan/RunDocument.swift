@@ -2,17 +2,15 @@ package import Algorithms
 package import Simulation
 package import Support
 
-/// The document of a run, read back.
+/// A run as its model and its algorithm understand it: what is carried out.
 package struct RunDocument {
-  /// What the run's identity is the digest of.
-  package let json: JSONValue
+  package let specification: RunSpecification
   /// Every parameter, those that the identity implies too.
   package let parameters: ParameterValues
-  package let traceDigest: String
   package let isLearner: Bool
-  package let isRecording: Bool
+  package var isRecording: Bool { !specification.record.isEmpty }
   /// Whether the run trains with the program's own kernels, so that its results hold for one instruction set.
-  package var usesKernels: Bool { isLearner && json["agent"] == nil }
+  package var usesKernels: Bool { isLearner && specification.agent == nil }
 
   package static func damaged(_ what: String) -> InputError {
     InputError(
@@ -21,30 +19,25 @@ package struct RunDocument {
   }
 
   package init<Model: Environment>(
-    _ json: JSONValue, model: Model.Type, algorithm: Algorithm<Model>
+    _ specification: RunSpecification, model: Model.Type, algorithm: Algorithm<Model>
   ) throws {
-    guard json["format"]?.integerValue == 1, let given = json["parameters"]?.objectValue,
-      let trace = json["trace"]?.textValue
-    else { throw RunDocument.damaged("a member is missing or its format differs") }
-    guard json["modelVersion"]?.integerValue == Model.version,
-      json["algorithmVersion"]?.integerValue == algorithm.version
+    guard specification.modelVersion == Model.version,
+      specification.algorithmVersion == algorithm.version
     else { throw RunDocument.damaged("the model or the algorithm has another version") }
     let schema =
       Model.parameters + algorithm.parameters
       + RunParameters.schema(isLearner: algorithm.isLearner)
-    self.json = json
+    self.specification = specification
     parameters = try ParameterValues(
-      schema: schema, setting: given.mapValues(ParameterValue.init))
+      schema: schema, setting: specification.parameters)
     settings = RunSettings(parameters)
     training = algorithm.isLearner ? TrainingRunSettings(parameters) : nil
-    traceDigest = trace
     isLearner = algorithm.isLearner
-    isRecording = json["record"]?.listValue?.isEmpty == false
   }
 
   /// The document with every parameter, for people and scripts.
   package var complete: JSONValue {
-    var members = json.objectValue ?? [:]
+    var members = specification.document.objectValue ?? [:]
     members["parameters"] = parameters.json
     return .object(members)
   }

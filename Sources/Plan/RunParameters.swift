@@ -17,7 +17,7 @@ public enum RunParameters {
   package static func schema(isLearner: Bool) -> [Parameter] { isLearner ? all + learners : all }
 }
 
-/// Numbers of episodes of a run, from its document.
+/// Numbers of episodes of a run.
 package struct RunSchedule {
   package let trainingEpisodes: Int
   /// Episodes of all evaluations together, those in the midst of training included.
@@ -25,8 +25,8 @@ package struct RunSchedule {
 
   package var episodes: Int { trainingEpisodes + evaluationEpisodes }
 
-  package init(_ document: JSONValue) {
-    func number(_ key: String) -> Int { document["parameters"]?[key]?.integerValue ?? 0 }
+  package init(_ run: RunSpecification) {
+    func number(_ key: String) -> Int { run.integer(key) ?? 0 }
     self.init(
       training: number("episodes"), evaluation: number("evaluationEpisodes"),
       every: number("evaluationEvery"))

@@ -18,11 +18,8 @@ extension RunStore {
   /// A run that also recorded its slots has the same other files, so it serves where no record was asked for.
   public func published(_ run: RunSpecification) -> String? {
     if isComplete(run.id) { return run.id }
-    guard case .object(var members) = run.document, members["record"] == .list([]) else {
-      return nil
-    }
-    members["record"] = .list(Experiment.recordWords.map { .text($0) })
-    let recorded = RunSpecification(document: .object(members)).id
+    guard run.record.isEmpty else { return nil }
+    let recorded = run.with(record: Experiment.recordWords).id
     return isComplete(recorded) ? recorded : nil
   }
 }

@@ -25,8 +25,7 @@ public struct AgentBenchmark: Sendable {
         "is no external agent of the experiment file", key: "agent", value: run.label,
         advice: "Name one that its 'agents' define and its grid uses")
     }
-    let document = run.specification.document
-    guard let model = document["model"]?.textValue.flatMap({ Models.named($0) }) else {
+    guard let model = Models.named(run.specification.model) else {
       throw RunDocument.damaged("it names no model of this program")
     }
     return try measure(run, model.offered, sources)
@@ -37,12 +36,12 @@ public struct AgentBenchmark: Sendable {
   ) throws -> Report {
     typealias Model = Offered.Model
     let algorithm = try offered.algorithm(
-      of: run.specification.document,
+      of: run.specification,
       at: AgentPlace(
         experimentFolder: sources.experimentFolder, attemptFolder: Files.temporaryFolder,
         patience: run.patience ?? .standard, shouldStop: { false }))
     let document = try RunDocument(
-      run.specification.document, model: Model.self, algorithm: algorithm)
+      run.specification, model: Model.self, algorithm: algorithm)
     let environment = try run.environment(Model.self, document, sources)
     let start = monotonicSeconds()
     let agent = try algorithm.make(

@@ -19,10 +19,11 @@ extension RunLedger {
     of run: String, models: [AnyModel] = Models.all
   ) throws -> [LackingTable] {
     let manifest = try verifiedManifest(run)
-    let document = manifest.specification
-    guard let model = document["model"]?.textValue.flatMap({ Models.named($0, among: models) })
-    else { throw RunDocument.damaged("it names no model of this program") }
-    let isRecording = document["record"]?.listValue?.isEmpty == false
+    let specification = try RunSpecification(document: manifest.specification)
+    guard let model = Models.named(specification.model, among: models) else {
+      throw RunDocument.damaged("it names no model of this program")
+    }
+    let isRecording = !specification.record.isEmpty
     let written = Set(manifest.files.map(\.name))
     return try model.tables.compactMap { table in
       if table.file == ResultTable.timing { return nil }
@@ -56,9 +57,9 @@ public func evaluateAgain(
   let lacking = try ledger.lackingTables(of: id, models: models)
   if lacking.isEmpty { return [] }
   let folder = ledger.resultFolder(id)
-  let published = try Manifest(folder: folder, run: id)
-  let name = published.specification["model"]?.textValue ?? ""
-  guard let model = Models.named(name, among: models) else {
+  let published = try RunSpecification(
+    document: Manifest(folder: folder, run: id).specification)
+  guard let model = Models.named(published.model, among: models) else {
     throw RunDocument.damaged("it names no model of this program")
   }
   try EvaluationAgain(
@@ -71,7 +72,7 @@ public func evaluateAgain(
 /// An evaluation before the types of its model are known.
 private struct EvaluationAgain {
   let planned: PlannedRun
-  let published: Manifest
+  let published: RunSpecification
   let folder: String
   let lacking: [LackingTable]
   let ledger: RunLedger
@@ -81,12 +82,12 @@ private struct EvaluationAgain {
 
   func run<Offered: OfferedModel>(_ offered: Offered) throws {
     let algorithm = try offered.algorithm(
-      of: published.specification,
+      of: published,
       at: AgentPlace(
-        experimentFolder: sources.experimentFolder, attemptFolder: ledger.runFolder(published.run),
+        experimentFolder: sources.experimentFolder, attemptFolder: ledger.runFolder(published.id),
         patience: planned.patience ?? .standard, shouldStop: { false }))
     let document = try RunDocument(
-      published.specification, model: Offered.Model.self, algorithm: algorithm)
+      published, model: Offered.Model.self, algorithm: algorithm)
     let environment = try planned.environment(Offered.Model.self, document, sources)
     let facts = try JSONValue(path: "\(folder)/\(Provenance.fileName)")
     let instructionSet = document.usesKernels ? facts["instructionSet"]?.textValue : nil
@@ -160,7 +161,7 @@ private struct EvaluationAgain {
 
   /// Puts a folder with the completed tables and the run's other files in the place of its result.
   private func publish(_ tables: [String: [UInt8]], _ facts: JSONValue) throws {
-    let run = published.run
+    let run = published.id
     let new =
       "\(ledger.runFolder(run))/evaluated-again-\(UInt64.random(in: 0...UInt64.max))"
     defer { try? Files.remove(new) }
@@ -185,7 +186,7 @@ private struct EvaluationAgain {
       ])
     try Files.write(
       Array(JSONValue.object(members).readable.utf8), to: "\(new)/\(Provenance.fileName)")
-    try Publication.seal(new, as: RunSpecification(document: published.specification))
+    try Publication.seal(new, as: published.document)
     try ledger.replaceResult(run, by: new)
   }
 }

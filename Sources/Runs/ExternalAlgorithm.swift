@@ -17,20 +17,15 @@ struct AgentPlace: Sendable {
 
 extension OfferedModel {
   /// The algorithm of a run: one of the program's, or the external agent that its document describes.
-  func algorithm(of document: JSONValue, at place: AgentPlace) throws -> Algorithm<Model> {
-    guard let external = try ExternalAlgorithm.of(document) else {
-      guard let name = document["algorithm"]?.textValue else {
-        throw RunDocument.damaged("it names no algorithm")
-      }
-      return try algorithm(name)
-    }
+  func algorithm(of run: RunSpecification, at place: AgentPlace) throws -> Algorithm<Model> {
+    guard let external = run.agent else { return try algorithm(run.algorithm) }
     guard let model = Model.self as? any ExternalModel.Type else {
       throw InputError(
         "has no messages for external agents", key: "model", value: Model.modelName,
         advice: "Use another model")
     }
     func open<Spoken: ExternalModel>(_ model: Spoken.Type) throws -> Algorithm<Model> {
-      guard let algorithm = external.algorithm(of: model, document, at: place) as? Algorithm<Model>
+      guard let algorithm = external.algorithm(of: model, run, at: place) as? Algorithm<Model>
       else { preconditionFailure("a model is itself") }
       return algorithm
     }
@@ -40,10 +35,10 @@ extension OfferedModel {
 
 extension ExternalAlgorithm {
   fileprivate func algorithm<Model: ExternalModel>(
-    of model: Model.Type, _ document: JSONValue, at place: AgentPlace
+    of model: Model.Type, _ specification: RunSpecification, at place: AgentPlace
   ) -> Algorithm<Model> {
     let own = parameters(
-      in: document, besides: Model.parameters + RunParameters.schema(isLearner: isLearner))
+      in: specification, besides: Model.parameters + RunParameters.schema(isLearner: isLearner))
     return Algorithm<Model>(
       name: name, version: agentProtocolVersion, summary: "External agent.", isLearner: isLearner,
       parameters: own
@@ -54,7 +49,7 @@ extension ExternalAlgorithm {
           "is missing: the agent runs in this copy of its files", file: "\(working)/\(missing)",
           advice: "'veclab plan' with the experiment's file makes it again")
       }
-      var complete = document.objectValue ?? [:]
+      var complete = specification.document.objectValue ?? [:]
       complete["parameters"] = parameters.json
       let run = AgentRun(
         command: AgentCommand(

@@ -41,8 +41,7 @@ struct PolicyEvaluation {
   private let startOfDay = Provenance.timeOfDay()
   private let processorStart = workSeconds()
 
-  var modelName: String { policy.modelName }
-  var algorithmName: String { policy.algorithmName }
+  var modelName: String { policy.specification.model }
 
   init(
     runFolder: String, tracePath: String, settings: [PointFilter], episodes: Int?,
@@ -65,7 +64,7 @@ struct PolicyEvaluation {
   func run<Offered: OfferedModel>(_ offered: Offered) throws {
     let temporary = "\(output).partial"
     let algorithm = try offered.algorithm(
-      of: policy.document,
+      of: policy.specification,
       at: AgentPlace(
         experimentFolder: policy.experimentFolder, attemptFolder: temporary, patience: .standard,
         shouldStop: { false }))
@@ -83,7 +82,7 @@ struct PolicyEvaluation {
   private func evaluate<Model: Environment>(
     _ model: Model.Type, _ algorithm: Algorithm<Model>, in temporary: String
   ) throws {
-    let trained = try RunDocument(policy.document, model: model, algorithm: algorithm)
+    let trained = try RunDocument(policy.specification, model: model, algorithm: algorithm)
     let changed = try parameters(of: trained, model, algorithm)
     let profiles = try policy.profiles(
       Model.profileNames(changed), areGiven: settings.contains { $0.key == "dnnTypes" })
@@ -92,16 +91,13 @@ struct PolicyEvaluation {
     let imported = Files.path(source.path, relativeTo: temporary)
     do {
       let trace = try TraceFile(path: imported)
-      guard case .object(var members) = policy.document else {
-        throw RunDocument.damaged("no object")
-      }
-      members["parameters"] = changed.identity(
-        schema: Model.parameters + algorithm.parameters
-          + RunParameters.schema(isLearner: algorithm.isLearner))
-      members["trace"] = .text(source.digest)
-      members["profiles"] = .object(profiles.mapValues { .text($0.digest) })
-      members["record"] = .list(isRecording ? [.text("slots")] : [])
-      let evaluated = try RunDocument(.object(members), model: model, algorithm: algorithm)
+      let specification = policy.specification.with(
+        parameters: changed.stated(
+          schema: Model.parameters + algorithm.parameters
+            + RunParameters.schema(isLearner: algorithm.isLearner)),
+        trace: source.digest, profiles: profiles.mapValues(\.digest),
+        record: isRecording ? ["slots"] : [])
+      let evaluated = try RunDocument(specification, model: model, algorithm: algorithm)
       let environment = try Model(
         parameters: changed,
         sources: ScenarioSources(
@@ -172,18 +168,18 @@ struct PolicyEvaluation {
     session.trained = document.trainingEpisodes
     while let step = session.nextStep { try session.carryOut(step) }
 
-    let specification = RunSpecification(
-      document: .object([
-        "format": .integer(1), "policy": policy.json, "run": document.json,
-      ]))
-    try session.writeEvaluation(of: policy, id: specification.id, folder: temporary)
+    let identity = JSONValue.object([
+      "format": .integer(1), "policy": policy.json, "run": document.specification.document,
+    ])
+    try session.writeEvaluation(
+      of: policy, id: SHA256Digest.hex(of: identity.canonical), folder: temporary)
     let facts = Provenance.facts(
       start: startOfDay, seconds: monotonicSeconds() - start,
       cpuSeconds: workSeconds() - processorStart)
     try Files.write(
       Array(JSONValue.object(facts).readable.utf8), to: temporary + "/" + Provenance.fileName)
     try Files.remove(temporary + "/traces")
-    try Publication.seal(temporary, as: specification)
+    try Publication.seal(temporary, as: identity)
   }
 }
 

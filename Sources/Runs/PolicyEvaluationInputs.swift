@@ -8,10 +8,7 @@ struct TrainedPolicy {
   let folder: String
   /// Identity of the run.
   let run: String
-  /// The document of the run.
-  let document: JSONValue
-  let modelName: String
-  let algorithmName: String
+  let specification: RunSpecification
   /// SHA-256 of `policy.bin`.
   let digest: String
   private let bytes: [UInt8]
@@ -32,16 +29,14 @@ struct TrainedPolicy {
     }
     let manifest = try TrainedPolicy.verifiedManifest(folder)
     run = manifest.run
-    document = manifest.specification
-    guard let model = document["model"]?.textValue, let algorithm = document["algorithm"]?.textValue
-    else {
+    do {
+      specification = try RunSpecification(document: manifest.specification)
+    } catch {
       throw InputError("does not describe a run", file: "\(folder)/\(Manifest.fileName)")
     }
-    modelName = model
-    algorithmName = algorithm
     guard let file = manifest.files.first(where: { $0.name == TrainedPolicy.fileName }) else {
       throw InputError(
-        "has no policy.bin: '\(algorithm)' does not learn", file: folder,
+        "has no policy.bin: '\(specification.algorithm)' does not learn", file: folder,
         advice: "Put the trace into an experiment file and run it")
     }
     let path = "\(folder)/\(TrainedPolicy.fileName)"
@@ -88,8 +83,8 @@ struct TrainedPolicy {
     var reader = StateReader(bytes)
     do {
       try reader.section("veclab-policy")
-      guard try reader.readText() == algorithmName,
-        try reader.readInteger() == document["algorithmVersion"]?.integerValue
+      guard try reader.readText() == specification.algorithm,
+        try reader.readInteger() == specification.algorithmVersion
       else { throw InputError("is of another algorithm or version") }
       try agent.restorePolicy(from: &reader, trainedWith: trained)
       try reader.section("end")
@@ -113,7 +108,7 @@ extension TrainedPolicy {
     var profiles: [String: DNNProfile] = [:]
     for name in names {
       profiles[name] =
-        if let digest = document["profiles"]?[name]?.textValue {
+        if let digest = specification.profiles[name] {
           try trainedProfile(name, digest: digest, isGiven: areGiven)
         } else {
           try namedProfile(name)

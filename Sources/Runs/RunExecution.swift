@@ -19,13 +19,13 @@ public func executeRun(
   _ run: PlannedRun, sources: RunSources, context: any RunContext,
   models: [AnyModel] = Models.all, instructionSet: String? = nil
 ) throws -> RunEnd {
-  let execution = try RunExecution(run: run, sources: sources, context: context)
-  guard let model = Models.named(execution.modelName, among: models) else {
+  guard let model = Models.named(run.specification.model, among: models) else {
     throw InputError(
-      "is not a model of this program", key: "model", value: execution.modelName,
+      "is not a model of this program", key: "model", value: run.specification.model,
       advice: "Plan the experiment with the program that runs it")
   }
-  return try execution.run(model.offered, instructionSet: instructionSet)
+  return try RunExecution(run: run, sources: sources, context: context).run(
+    model.offered, instructionSet: instructionSet)
 }
 
 /// A run before the types of its model are known.
@@ -33,20 +33,6 @@ struct RunExecution {
   let run: PlannedRun
   let sources: RunSources
   let context: any RunContext
-  let modelName: String
-  let algorithmName: String
-
-  init(run: PlannedRun, sources: RunSources, context: any RunContext) throws {
-    let document = run.specification.document
-    guard let model = document["model"]?.textValue,
-      let algorithm = document["algorithm"]?.textValue
-    else { throw RunDocument.damaged("it names no model or no algorithm") }
-    self.run = run
-    self.sources = sources
-    self.context = context
-    modelName = model
-    algorithmName = algorithm
-  }
 
   func run<Offered: OfferedModel>(
     _ offered: Offered, instructionSet chosen: String? = nil
@@ -54,12 +40,12 @@ struct RunExecution {
     typealias Model = Offered.Model
     let context = context
     let algorithm = try offered.algorithm(
-      of: run.specification.document,
+      of: run.specification,
       at: AgentPlace(
         experimentFolder: sources.experimentFolder, attemptFolder: Files.folder(of: context.folder),
         patience: run.patience ?? .standard, shouldStop: { context.shouldStop }))
     let document = try RunDocument(
-      run.specification.document, model: Model.self, algorithm: algorithm)
+      run.specification, model: Model.self, algorithm: algorithm)
     let environment = try run.environment(Model.self, document, sources)
     var checkpoint = try context.latestCheckpoint { bytes in
       let head = try CheckpointHead(bytes, id: run.specification.id)
@@ -133,7 +119,7 @@ extension PlannedRun {
     _ model: Model.Type, _ document: RunDocument, _ sources: RunSources
   ) throws -> Model {
     let trace = try sources.trace(tracePath)
-    if trace.digest != document.traceDigest {
+    if trace.digest != document.specification.trace {
       throw InputError(
         "is not the trace that the run was planned with", file: trace.path,
         advice: "Plan the experiment anew: its runs get other identities")
@@ -344,8 +330,8 @@ struct RunSession<Model: Environment, Learner: Agent<Model>> {
   func policy() throws -> [UInt8] {
     var writer = StateWriter()
     writer.section("veclab-policy")
-    writer.write(document.json["algorithm"]?.textValue ?? "")
-    writer.write(document.json["algorithmVersion"]?.integerValue ?? 0)
+    writer.write(document.specification.algorithm)
+    writer.write(document.specification.algorithmVersion)
     try agent.savePolicy(to: &writer)
     writer.section("end")
     return writer.bytes

@@ -60,6 +60,8 @@ public struct Parameter: Sendable {
     case optional(Kind)
     /// The first of several kinds that accepts the value.
     case either([Kind])
+    /// Named parts, each of its kind: a mapping in files, a list of the parts in this order everywhere else.
+    case parts([(name: String, kind: Kind)])
   }
 
   public let key: String
@@ -139,8 +141,17 @@ extension Parameter.Kind: CustomStringConvertible {
     case (.optional, .none): ParameterValue.none
     case (.optional(let kind), _): kind.accept(value)
     case (.either(let kinds), _): kinds.lazy.compactMap { $0.accept(value) }.first
+    case (.parts(let parts), .list(let values)): acceptParts(values, as: parts)
     default: nil
     }
+  }
+
+  private func acceptParts(
+    _ values: [ParameterValue], as parts: [(name: String, kind: Self)]
+  ) -> ParameterValue? {
+    guard values.count == parts.count else { return nil }
+    let accepted = zip(parts, values).compactMap { $0.kind.accept($1) }
+    return accepted.count == parts.count ? .list(accepted) : nil
   }
 
   private func acceptAll(_ values: [ParameterValue], as kind: Self) -> ParameterValue? {
@@ -155,6 +166,7 @@ extension Parameter.Kind: CustomStringConvertible {
     case .flag: ["true", "false"]
     case .list(let kind, _), .optional(let kind): kind.choices
     case .either(let kinds): kinds.flatMap(\.choices)
+    case .parts(let parts): parts.flatMap(\.kind.choices)
     case .integer, .number, .text: []
     }
   }
@@ -179,6 +191,8 @@ extension Parameter.Kind: CustomStringConvertible {
         : "a list of \(count.lowerBound) to \(count.upperBound), each \(kind)"
     case .optional(let kind): "\(kind), or none"
     case .either(let kinds): kinds.map(\.description).joined(separator: ", or ")
+    case .parts(let parts):
+      "{" + parts.map { "\($0.name): \($0.kind)" }.joined(separator: ", ") + "}"
     }
   }
 
@@ -277,13 +291,13 @@ public struct ParameterValues: Sendable, Equatable {
   /// Every value, as a JSON object.
   public var json: JSONValue { .object(values.mapValues(\.json)) }
 
-  /// The values that are part of a run's identity, as a JSON object: all but those that are implied at their defaults.
-  public func identity(schema: [Parameter]) -> JSONValue {
+  /// The values that are part of a run's identity: all but those that are implied at their defaults.
+  public func stated(schema: [Parameter]) -> [String: ParameterValue] {
     var stated = values
     for parameter in schema
     where parameter.isImpliedAtDefault && values[parameter.key] == parameter.defaultValue {
       stated[parameter.key] = nil
     }
-    return .object(stated.mapValues(\.json))
+    return stated
   }
 }

@@ -10,6 +10,9 @@ public enum StreamName: String, Sendable, CaseIterable {
   case fading
   case taskRelease = "task-release"
   case taskType = "task-type"
+  case taskGeneration = "task-generation"
+  case initialBacklog = "initial-backlog"
+  case backgroundLoad = "background-load"
   case battery
   case vehicleSample = "vehicle-sample"
   case diversion

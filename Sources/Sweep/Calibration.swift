@@ -63,9 +63,8 @@ public struct Calibration: Sendable {
   private func size(_ run: PlannedRun) -> Double {
     var size = 1.0
     let ignored = ["seed", "episodes", "evaluationEpisodes", "evaluationEvery"]
-    for (key, value) in run.specification.document["parameters"]?.objectValue ?? [:]
-    where !ignored.contains(key) {
-      if let number = value.integerValue, number > 1 { size *= Double(number) }
+    for key in run.specification.parameters.keys where !ignored.contains(key) {
+      if let number = run.specification.integer(key), number > 1 { size *= Double(number) }
     }
     return size
   }
@@ -76,7 +75,7 @@ public struct Calibration: Sendable {
     let folder = "\(Files.temporaryFolder)/veclab-calibration-\(getpid())-\(entry.kind)"
     try Files.makeFolder(folder)
     defer { try? Files.remove(folder) }
-    let schedule = RunSchedule(run.specification.document)
+    let schedule = RunSchedule(run.specification)
     let context = CalibrationContext(
       folder: folder, limits: self, isLearner: schedule.trainingEpisodes > 0)
     let end = try execute(schedule.trainingEpisodes > 0 ? shortened(run) : run, context)
@@ -90,17 +89,15 @@ public struct Calibration: Sendable {
 
   /// A learner's run in which episodes of every kind come soon: nothing that decides what one of them costs differs.
   private func shortened(_ run: PlannedRun) -> PlannedRun {
-    var document = run.specification.document.objectValue ?? [:]
-    var parameters = document["parameters"]?.objectValue ?? [:]
+    var parameters = run.specification.parameters
     // The first episode of a run pays for the start, too: later ones of the warm-up are those to time.
-    if let warmUp = parameters["warmupEpisodes"]?.integerValue {
+    if let warmUp = run.specification.integer("warmupEpisodes") {
       parameters["warmupEpisodes"] = .integer(min(warmUp, 3))
     }
     parameters["evaluationEvery"] = .integer(1)
     parameters["evaluationEpisodes"] = .integer(1)
-    document["parameters"] = .object(parameters)
     return PlannedRun(
-      specification: RunSpecification(document: .object(document)), label: run.label,
+      specification: run.specification.with(parameters: parameters), label: run.label,
       tracePath: run.tracePath, profilePaths: run.profilePaths,
       checkpointEvery: run.checkpointEvery, patience: run.patience)
   }
@@ -116,10 +113,9 @@ public struct Calibration: Sendable {
       return Statistics.quantile(Array(seconds.suffix((seconds.count + 1) / 2)), 0.5)
     }
     let training = typical(.training)
-    let parameters = run.specification.document["parameters"]
     // A warm-up that is not counted in episodes was not shortened, so its episodes have been seen.
     let warmUpEpisodes = min(
-      parameters?["warmupEpisodes"]?.integerValue
+      run.specification.integer("warmupEpisodes")
         ?? times.prefix { $0.kind != .training }.count { $0.kind == .warmUp },
       schedule.trainingEpisodes)
     let trainingEpisodes = schedule.trainingEpisodes - warmUpEpisodes

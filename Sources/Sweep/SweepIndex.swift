@@ -25,16 +25,13 @@ public struct SweepEntry: Sendable, Equatable {
 
   /// - Parameter store: a run that is published with more recorded than asked for stands for it.
   public init(_ planned: PlannedRun, store: any RunStore) {
-    let document = planned.specification.document
-    var members = document.objectValue ?? [:]
-    var parameters = members["parameters"]?.objectValue ?? [:]
-    episodes = RunSchedule(document).episodes
+    let specification = planned.specification
+    var parameters = specification.parameters
     for key in ["seed", "episodes", "evaluationEpisodes"] { parameters[key] = nil }
-    members["parameters"] = .object(parameters)
-    run = store.published(planned.specification) ?? planned.specification.id
-    kind = String(SHA256Digest.hex(of: JSONValue.object(members).canonical).prefix(12))
-    group =
-      (document["model"]?.textValue ?? "") + "/" + (document["algorithm"]?.textValue ?? "")
+    episodes = RunSchedule(specification).episodes
+    run = store.published(specification) ?? specification.id
+    kind = String(specification.with(parameters: parameters).id.prefix(12))
+    group = specification.model + "/" + specification.algorithm
     label = planned.label
   }
 }

@@ -113,6 +113,7 @@ public struct WorkerLoop {
     case .complete, .failed: return .settled
     case .open(let attempt, let delay):
       if ledger.published(specification) != nil { return .settled }
+      if try ledger.adopt(specification) != nil { return .settled }
       if delay > 0, observer.seconds(since: "\(run)/\(attempt)/open") < delay { return .later }
       return try begin(specification, attempt: attempt)
     case .claimed(let attempt, let owner, let heartbeat):

@@ -74,10 +74,26 @@ final class StagedFile {
     try Files.writeAll(bytes, to: descriptor, path: path)
   }
 
-  /// Writes over the first bytes of the file.
-  func overwriteStart(_ bytes: [UInt8]) throws {
-    guard lseek(descriptor, 0, SEEK_SET) == 0 else { throw Files.failure("write", path) }
-    try bytes.withUnsafeBytes { try append($0) }
+  /// Writes over bytes of the file; what is appended next still comes at its end.
+  func overwrite(at offset: Int, _ bytes: [UInt8]) throws {
+    var done = 0
+    while done < bytes.count {
+      let count = bytes.withUnsafeBytes {
+        pwrite(descriptor, $0.baseAddress! + done, $0.count - done, off_t(offset + done))
+      }
+      if count < 0 && errno == EINTR { continue }
+      guard count > 0 else { throw Files.failure("write", path) }
+      done += count
+    }
+  }
+
+  /// Reads some bytes of the file, as many as it has at most.
+  func read(at offset: Int, into buffer: UnsafeMutableRawBufferPointer) throws -> Int {
+    while true {
+      let count = pread(descriptor, buffer.baseAddress!, buffer.count, off_t(offset))
+      if count >= 0 { return count }
+      if errno != EINTR { throw Files.failure("read", path) }
+    }
   }
 
   /// Flushes the file and gives it its name, replacing the file that had it before.

@@ -12,12 +12,16 @@ public final class TraceWriter {
   public var notes: [String] = []
   public private(set) var steps = 0
   public private(set) var rows = 0
+  /// Bytes of rows that wait in memory; more than a block has, so that a step with so many ends its block.
+  private static let mostWaiting = 4 * TraceFormat.blockBytes
   private let file: StagedFile
   private var firstTime = Double.nan
   private var lastTime = -Double.infinity
   private var fileBytes = TraceFormat.headerBytes
   private var stepTable: [UInt64] = []
   private var blockRows: [TraceRow] = []
+  /// Rows of the block that are in the file already, behind room for its step table.
+  private var spooledRows = 0
   private var stepRows = 0
   private var firstVehicle = 0
   private var lastVehicle = -1
@@ -50,10 +54,15 @@ public final class TraceWriter {
   }
 
   /// Adds a vehicle to the step; its index must be one of `names` by the time of `finish`.
-  public func add(_ row: TraceRow) { add([row]) }
+  public func add(_ row: TraceRow) { take(CollectionOfOne(row)) }
 
   /// Adds vehicles to the step; their indexes must be those of `names` by the time of `finish`.
-  public func add(_ rows: [TraceRow]) {
+  public func add(contentsOf rows: [TraceRow]) throws {
+    take(rows)
+    if blockRows.count * TraceFormat.rowBytes >= TraceWriter.mostWaiting { try spool() }
+  }
+
+  private func take(_ rows: some RandomAccessCollection<TraceRow>) {
     precondition(steps > 0, "a row before the first step")
     for row in rows {
       precondition(row.x.isFinite && row.y.isFinite, "a row without a position")
@@ -95,6 +104,7 @@ public final class TraceWriter {
       tail.append(contentsOf: entry.digest.utf8)
     }
     var table: [UInt8] = []
+    table.reserveCapacity(8 * names.starts.count + names.text.count + 8)
     for start in names.starts { append(UInt64(start), to: &table) }
     table.append(contentsOf: names.text)
     while table.count % 8 != 0 { table.append(0) }
@@ -121,7 +131,7 @@ public final class TraceWriter {
     }
     header.append(contentsOf: digest.utf8)
     header.append(contentsOf: SHA256Digest.hex(of: header).utf8)
-    try file.overwriteStart(header)
+    try file.overwrite(at: 0, header)
     return digest
   }
 
@@ -133,29 +143,65 @@ public final class TraceWriter {
     stepTable.append(UInt64(stepRows))
     rows += stepRows
     stepRows = 0
-    let bytes = stepTable.count * 8 + blockRows.count * TraceFormat.rowBytes
+    let bytes = stepTable.count * 8 + (spooledRows + blockRows.count) * TraceFormat.rowBytes
     if bytes >= TraceFormat.blockBytes { try writeBlock() }
+  }
+
+  /// Writes the rows of a step that fill a block by themselves, so that memory does not grow with them.
+  ///
+  /// The block ends with this step, so that the size of its step table is known.
+  private func spool() throws {
+    if spooledRows == 0 {
+      let room = [UInt8](repeating: 0, count: 16 + 8 * (stepTable.count + 1))
+      try room.withUnsafeBytes { try file.append($0) }
+    }
+    try blockRows.withUnsafeBytes { try file.append($0) }
+    spooledRows += blockRows.count
+    blockRows.removeAll(keepingCapacity: true)
   }
 
   private func writeBlock() throws {
     var start: [UInt8] = []
     append(UInt64(stepTable.count / 2), to: &start)
-    append(UInt64(blockRows.count), to: &start)
+    append(UInt64(spooledRows + blockRows.count), to: &start)
     for word in stepTable { append(word, to: &start) }
     var digest = SHA256Digest()
-    try start.withUnsafeBytes {
-      digest.update($0)
-      try file.append($0)
+    start.withUnsafeBytes { digest.update($0) }
+    if spooledRows == 0 {
+      try start.withUnsafeBytes { try file.append($0) }
+      try blockRows.withUnsafeBytes {
+        digest.update($0)
+        try file.append($0)
+      }
+    } else {
+      try file.overwrite(at: fileBytes, start)
+      if !blockRows.isEmpty { try spool() }
+      try digestSpooled(&digest, from: fileBytes + start.count)
     }
-    try blockRows.withUnsafeBytes {
-      digest.update($0)
-      try file.append($0)
-    }
-    let bytes = start.count + blockRows.count * TraceFormat.rowBytes
+    let bytes = start.count + (spooledRows + blockRows.count) * TraceFormat.rowBytes
     index.append((fileBytes, bytes, digest.finish()))
     fileBytes += bytes
     stepTable.removeAll(keepingCapacity: true)
     blockRows.removeAll(keepingCapacity: true)
+    spooledRows = 0
+  }
+
+  /// Reads the spooled rows back: the digest begins with the step table, which is known only now.
+  private func digestSpooled(_ digest: inout SHA256Digest, from start: Int) throws {
+    var left = spooledRows * TraceFormat.rowBytes
+    var offset = start
+    let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 20, alignment: 16)
+    defer { buffer.deallocate() }
+    while left > 0 {
+      let part = UnsafeMutableRawBufferPointer(rebasing: buffer[0..<min(left, buffer.count)])
+      let count = try file.read(at: offset, into: part)
+      guard count > 0 else {
+        throw InputError("lost bytes while it was written", file: file.path)
+      }
+      digest.update(UnsafeRawBufferPointer(rebasing: part[0..<count]))
+      offset += count
+      left -= count
+    }
   }
 
   private func append(_ word: UInt64, to bytes: inout [UInt8]) {

@@ -59,8 +59,9 @@ final class FCDParser {
   private var isStepPrefixed = false
   /// Whether the callbacks are for tags that the input does not have.
   private var isMuted = false
-  /// Where the step at hand began.
+  /// Where the step at hand began, in bytes and as a line.
   private var stepStart = 0
+  private var stepLine = 1
   private var idBuffer: [UInt8] = []
   private var typeBuffer: [UInt8] = []
 
@@ -238,7 +239,7 @@ final class FCDParser {
         if isLast { break }
         place = Int(mark.end)
         if mark.is_end != 0 {
-          if !session.endStep() { throw Finished() }
+          if try !session.endStep() { throw Finished() }
           depth = 1
         } else {
           let time = UnsafeRawBufferPointer(
@@ -250,6 +251,9 @@ final class FCDParser {
             break
           }
           try beginStep(seconds, time, at: base + place)
+          stepLine =
+            Int(guardian.lines) + Int(mark.start_lines) + 1
+            + Int(vl_lines(text + Int(mark.start), place - Int(mark.start)))
           depth = 2
         }
       }
@@ -328,12 +332,16 @@ final class FCDParser {
     var tags: [UInt8] = []
     if openForXML != nil { tags += Array("</timestep>".utf8) }
     if wanted != nil { tags += Array("<timestep>".utf8) }
+    let line = input.pointee.line
+    // libxml2 remembers where an element begins, and says so if it does not end.
+    if wanted != nil { input.pointee.line = Int32(truncatingIfNeeded: stepLine) }
     isMuted = true
     tags.withUnsafeBytes {
       let text = $0.baseAddress!.assumingMemoryBound(to: CChar.self)
       _ = xmlParseChunk(context, text, Int32($0.count), 0)
     }
     isMuted = false
+    input.pointee.line = line
     input.pointee.consumed &-= UInt(tags.count)
     openForXML = wanted
   }
@@ -577,7 +585,7 @@ final class FCDParser {
     } else if session.isInStep {
       openForXML = nil
       isStepPrefixed = false
-      if !session.endStep() { throw Finished() }
+      if try !session.endStep() { throw Finished() }
     }
   }
 
@@ -624,6 +632,7 @@ final class FCDParser {
         advice: "Times are seconds or HH:MM:SS")
     }
     try beginStep(time, value, at: position)
+    stepLine = line ?? 1
     openForXML = stepNumber
   }
 

@@ -14,6 +14,8 @@ public struct ImportOptions: Sendable {
   public enum Parser: String, Sendable, CaseIterable {
     /// A scanner for what is exactly as SUMO writes it, libxml2 for everything else.
     case automatic = "auto"
+    /// The same without vector instructions.
+    case scalar
     case libxml2
   }
 
@@ -56,6 +58,8 @@ public struct ImportOptions: Sendable {
   /// Threads that inflate and parse, 1 or 2.
   public var threads = 2
   public var limits = ImportLimits()
+  /// Bytes that are inflated and scanned at once; nothing else depends on it.
+  public var blockBytes = 256 * 1024
 
   public init() {}
 

@@ -45,7 +45,7 @@ final class ImportPipeline: @unchecked Sendable {
     self.workers = max(1, workers)
     self.scanner = scanner
     self.takeIn = takeIn
-    free = (0..<ImportPipeline.blocks).map { _ in TextBlock() }
+    free = (0..<ImportPipeline.blocks).map { _ in TextBlock(capacity: source.capacity) }
   }
 
   /// Runs until everything that is wanted has been taken in, or an error.

@@ -122,8 +122,8 @@ struct ImportSession {
   /// Ends the step.
   ///
   /// - Returns: False if nothing after it is wanted.
-  mutating func endStep() -> Bool {
-    if !batch.isEmpty { flush() }
+  mutating func endStep() throws -> Bool {
+    if !batch.isEmpty { try flush() }
     isInStep = false
     lastCompleteTime = time
     if isSelected && stepVehicles == 0 { summary.emptyTimesteps += 1 }
@@ -240,15 +240,15 @@ struct ImportSession {
     if verdict != .undecided { try resolve(verdict) }
   }
 
-  private mutating func flush() {
-    writer.add(batch)
+  private mutating func flush() throws {
+    try writer.add(contentsOf: batch)
     batch.removeAll(keepingCapacity: true)
   }
 
   /// Ends the import of rows: what is left to do is to finish the writer.
   mutating func finish() throws {
     if isDetecting { try resolve(detection.finalVerdict) }
-    if !batch.isEmpty { flush() }
+    if !batch.isEmpty { try flush() }
     summary.ids = Int(keptCount)
     writer.names = seen.selected(kept, count: Int(keptCount))
     seen = VehicleNames()
@@ -298,7 +298,7 @@ struct ImportSession {
     for (index, waiting) in waitingSteps.enumerated() {
       if index > 0 { try writer.beginStep(time: waiting.time) }
       for row in waitingRows[next..<next + waiting.rows] { try keep(row) }
-      if !batch.isEmpty { flush() }
+      if !batch.isEmpty { try flush() }
       next += waiting.rows
     }
     waitingSteps = []
@@ -336,7 +336,7 @@ struct ImportSession {
     }
     placed.vehicle = Int(kept[row.vehicle])
     batch.append(placed)
-    if batch.count == ImportSession.batch { flush() }
+    if batch.count == ImportSession.batch { try flush() }
     summary.vehicles += 1
     summary.sumX += row.x
     summary.sumY += row.y

@@ -4,8 +4,6 @@ import Support
 
 /// A piece of the uncompressed input, and what the scanner found in it.
 final class TextBlock: @unchecked Sendable {
-  static let capacity = 256 * 1024
-
   // One owner at a time: a worker, or the pipeline's lists.
   let text: UnsafeMutableBufferPointer<UInt8>
   let scan: UnsafeMutablePointer<VLScan>
@@ -17,12 +15,12 @@ final class TextBlock: @unchecked Sendable {
   var isLast = false
   var failure: InputError?
 
-  init() {
-    text = .allocate(capacity: TextBlock.capacity + Int(VL_SCAN_PADDING))
+  init(capacity: Int) {
+    text = .allocate(capacity: capacity + Int(VL_SCAN_PADDING))
     text.initialize(repeating: 0)
     // The shortest vehicle and timestep that the scanner accepts have more bytes than this.
-    let rows = TextBlock.capacity / 28
-    let marks = 2 * (TextBlock.capacity / 20) + 2
+    let rows = capacity / 28 + 1
+    let marks = 2 * (capacity / 20) + 2
     scan = .allocate(capacity: 1)
     scan.initialize(to: VLScan())
     scan.pointee.rows = .allocate(capacity: rows)
@@ -46,6 +44,8 @@ final class TextBlock: @unchecked Sendable {
 /// The first block ends before the first timestep, the last one begins behind the last, so that what is between
 /// needs no look at the rest. Where the cuts are changes nothing in what is read.
 final class BlockSource: @unchecked Sendable {
+  /// Bytes of a block at most.
+  let capacity: Int
   private let reader: InputReader
   private let rest: UnsafeMutableBufferPointer<UInt8>
   private var restCount = 0
@@ -53,9 +53,10 @@ final class BlockSource: @unchecked Sendable {
   private var isAtEnd = false
   private var failure: InputError?
 
-  init(_ reader: InputReader) {
+  init(_ reader: InputReader, blockBytes: Int) {
     self.reader = reader
-    rest = .allocate(capacity: TextBlock.capacity)
+    capacity = max(16, blockBytes)
+    rest = .allocate(capacity: capacity)
   }
 
   deinit { rest.deallocate() }
@@ -66,10 +67,10 @@ final class BlockSource: @unchecked Sendable {
     if restCount > 0 { memcpy(text.baseAddress!, rest.baseAddress!, restCount) }
     var count = restCount
     restCount = 0
-    while count < TextBlock.capacity, !isAtEnd {
+    while count < capacity, !isAtEnd {
       do throws(InputError) {
         let more = try reader.read(
-          into: UnsafeMutableBufferPointer(rebasing: text[count..<TextBlock.capacity]))
+          into: UnsafeMutableBufferPointer(rebasing: text[count..<capacity]))
         count += more
         if more == 0 { isAtEnd = true }
       } catch {

@@ -1,4 +1,5 @@
 import CScanner
+import CZlib
 import Glibc
 import Support
 public import Trace
@@ -53,15 +54,42 @@ public enum TraceImporter {
     _ reader: InputReader, _ writer: TraceWriter, _ options: ImportOptions
   ) throws -> ImportSummary {
     silenceLibXML2()
-    let scanner = options.parser == .libxml2 ? nil : vl_scanner(nil)
+    let scanner: VLScanFunction? =
+      switch options.parser {
+      case .automatic: vl_scanner(nil)
+      case .scalar: vl_scanner("base")
+      case .libxml2: nil
+      }
     let parser = try FCDParser(
       name: reader.name, limits: options.limits, scanner: scanner,
       session: ImportSession(options: options, writer: writer))
     let pipeline = ImportPipeline(
-      BlockSource(reader), workers: options.threads, scanner: scanner,
+      BlockSource(reader, blockBytes: options.blockBytes), workers: options.threads,
+      scanner: scanner,
       takeIn: { try parser.parse($0) })
     try pipeline.run()
     return try parser.finishSession()
+  }
+
+  /// Inflates a file with zlib alone, its own checksum included: what an import is measured against. A file that
+  /// is not gzip is read.
+  ///
+  /// - Returns: Bytes of the content.
+  public static func inflateAlone(_ path: String) throws -> Int {
+    guard let file = gzopen(path, "rb") else { throw Files.failure("open", path) }
+    defer { gzclose(file) }
+    // Half of what is asked for: then zlib inflates to where the caller wants it.
+    gzbuffer(file, 128 * 1024)
+    let capacity = 256 * 1024
+    let buffer = UnsafeMutableRawPointer.allocate(byteCount: capacity, alignment: 64)
+    defer { buffer.deallocate() }
+    var bytes = 0
+    while true {
+      let count = gzread(file, buffer, UInt32(capacity))
+      guard count >= 0 else { throw InputError("cannot be inflated", file: path) }
+      if count == 0 { return bytes }
+      bytes += Int(count)
+    }
   }
 
   private static func isSameFile(_ reader: InputReader, _ output: String) -> Bool {

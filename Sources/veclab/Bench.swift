@@ -4,10 +4,10 @@ import Support
 /// `veclab bench`: measurements of speed; never part of a test.
 struct Bench: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Measure the speed of the training and simulation code.",
+    abstract: "Measure the speed of the training, simulation and import code.",
     subcommands: [
       BenchTrain.self, BenchKernels.self, BenchStep.self, BenchTasks.self, BenchSAC.self,
-      BenchAgent.self,
+      BenchAgent.self, BenchImport.self,
     ])
 }
 

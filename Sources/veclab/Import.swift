@@ -21,7 +21,8 @@ struct Import: ParsableCommand {
       Warnings stay with the trace: plan, run and inspect say them too.
 
       --json prints one object: timesteps (the selected ones), emptyTimesteps (those of them without a vehicle \
-      element in the input), vehicles (rows kept), persons and containers (in the selected steps), ids (distinct \
+      element in the input), vehicles (rows kept), persons and containers (in the selected steps), \
+      leftOut (text and unknown elements where timesteps and vehicles stand), ids (distinct \
       vehicles kept), firstTime, lastTime (of the selected steps, s), sumX, sumY, sumSpeed (over the rows kept, of \
       the values as they stand in the input; a missing speed counts 0; beyond the largest number the text inf), \
       coordinates (metres, geo), rowsWithoutSpeed, rowsWithoutPosition (left out: SUMO's placeholder stands in \
@@ -41,13 +42,16 @@ struct Import: ParsableCommand {
 
   @OptionGroup var selection: ImportSelection
 
+  @OptionGroup var reading: ImportReading
+
   @Flag(help: "Print the summary as JSON.")
   var json = false
 
   func validate() throws { try refuseEmpty(["The input": input, "--output": output]) }
 
   func run() throws {
-    let options = try selection.options()
+    var options = try selection.options()
+    try reading.apply(to: &options)
     let output = output ?? Import.defaultOutput(for: input)
     let start = ContinuousClock.now
     let summary = try TraceImporter.importTrace(from: input, to: output, options: options)
@@ -79,6 +83,7 @@ struct Import: ParsableCommand {
       "vehicles": .integer(summary.vehicles),
       "persons": .integer(summary.persons),
       "containers": .integer(summary.containers),
+      "leftOut": .integer(summary.leftOut.reduce(0) { $0 + $1.count }),
       "ids": .integer(summary.ids),
       "firstTime": .number(summary.firstTime),
       "lastTime": .number(summary.lastTime),

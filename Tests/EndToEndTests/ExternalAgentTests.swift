@@ -106,6 +106,13 @@ private final class AgentSweep {
     return nil
   }
 
+  func hasCheckpoint(_ algorithm: String, attempt: Int) -> Bool {
+    guard let folder = try? runFolder(algorithm),
+      let names = try? Files.list("\(folder)/attempts/\(attempt)")
+    else { return false }
+    return names.contains { $0.hasPrefix("checkpoint-") }
+  }
+
   func text(_ algorithm: String, _ file: String) throws -> String {
     try Files.readText("\(try runFolder(algorithm))/result/\(file)")
   }
@@ -290,8 +297,10 @@ struct ExternalAgentTests {
 
     let hurt = try sweep()
     let running = try await hurt.start()
-    for _ in 0..<3 {
-      try await Task.sleep(for: .milliseconds(700))
+    for attempt in 1...3 {
+      for _ in 0..<400 where !hurt.hasCheckpoint("counter", attempt: attempt) {
+        try await Task.sleep(for: .milliseconds(20))
+      }
       for worker in Program.workers(of: hurt.results) { kill(worker, SIGKILL) }
     }
     #expect(try await running.outcome().code == 0)
@@ -307,7 +316,9 @@ struct ExternalAgentTests {
   @Test func aRequestToStopDoesNotWaitForASlowAgent() async throws {
     let sweep = try AgentSweep(agents: [("slow", "", "decide() { sleep 300; }; serve")])
     let running = try await sweep.start()
-    try await Task.sleep(for: .seconds(2))
+    for _ in 0..<400 where !sweep.survivors.contains(where: { $0.contains("sleep 300") }) {
+      try await Task.sleep(for: .milliseconds(50))
+    }
     let start = ContinuousClock.now
     running.send(SIGTERM)
     #expect(try await running.outcome().code == 75)
@@ -320,11 +331,108 @@ struct ExternalAgentTests {
     let sweep = try AgentSweep(
       agents: [("slow", "", "setsid sleep 1000 & decide() { sleep 300; }; serve")])
     let running = try await sweep.start()
-    for _ in 0..<100 where sweep.survivors.count < 5 {
+    for _ in 0..<400 where sweep.survivors.filter({ $0.contains("sleep") }).count < 2 {
       try await Task.sleep(for: .milliseconds(50))
     }
     running.send(SIGKILL)
     _ = try await running.outcome()
+    #expect(try await sweep.survivorsAfterAll() == [])
+  }
+
+  /// The part of a document between two marks.
+  private static func between(_ start: String, _ end: String, in text: String) throws -> String {
+    let from = try #require(text.range(of: start)).upperBound
+    let to = try #require(text.range(of: end, range: from..<text.endIndex)).lowerBound
+    return String(text[from..<to])
+  }
+
+  @Test func theScriptOfTheDocumentDoesWhatItSays() async throws {
+    let document = try Files.readText(Program.package + "/Experiments/AGENTS.md")
+    let script = try Self.between("```sh\n", "```", in: document)
+    let sweep = try AgentSweep(agents: [("script", "", script)], algorithms: ["rsu-only"])
+    #expect(try await sweep.run().code == 0)
+    #expect(try sweep.text("script", "episodes.csv") == sweep.text("rsu-only", "episodes.csv"))
+  }
+
+  @Test func anAgentThatRepeatsOursGivesTheSameBytes() async throws {
+    let python = try #require(Program.find("python3"))
+    guard try await Program.command(python, ["-c", "import numpy"]).code == 0 else {
+      print("skipped: python3-numpy is not installed")
+      return
+    }
+    let sweep = try AgentSweep(agents: [], algorithms: ["greedy-shortest-queue"])
+    let script = "shortest_queue.py"
+    try Files.write(
+      Files.read("\(Program.package)/Experiments/agents/\(script)"),
+      to: "\(sweep.folder)/\(script)")
+    let text = try Files.readText(sweep.file)
+    let entry = """
+      agents:
+        shortest-queue:
+          command: [env, PYTHONPATH=\(Program.package)/Scripts/python, \(python), -B, \(script)]
+          files: [\(script)]
+          sees: slot
+      """
+    let changed = text.split(separator: "agents:", omittingEmptySubsequences: false)
+      .joined(separator: entry + "\n")
+      .split(separator: "[greedy-shortest-queue]", omittingEmptySubsequences: false)
+      .joined(
+        separator: "[greedy-shortest-queue, shortest-queue], V: [1, 50], v2vRange: [none, 60]")
+    try Files.write(Array(changed.utf8), to: sweep.file)
+    let outcome = try await sweep.run()
+    #expect(outcome.code == 0, "\(outcome.errors)")
+    var contents: [String: [String: String]] = [:]
+    for run in try Files.list("\(sweep.results)/\(sweep.name)/runs") {
+      let folder = "\(sweep.results)/\(sweep.name)/runs/\(run)/result"
+      let json = try JSONValue(path: folder + "/run.json")
+      let parameters = try #require(json["run"]?["parameters"])
+      let algorithm = try #require(json["run"]?["algorithm"]?.textValue)
+      contents[parameters.canonical, default: [:]][algorithm] =
+        try Files.readText(folder + "/episodes.csv") + Files.readText(folder + "/backlogs.csv")
+    }
+    #expect(contents.count == 4)
+    for (parameters, results) in contents {
+      #expect(results["shortest-queue"] != nil)
+      #expect(results["shortest-queue"] == results["greedy-shortest-queue"], "\(parameters)")
+    }
+  }
+
+  @Test func aTrainedAgentCanBeEvaluatedElsewhere() async throws {
+    let sweep = try AgentSweep(
+      agents: [
+        ("counter", ", learner: true", Self.counter), ("plain", ", learner: true", "serve"),
+      ], parameters: "evaluationEpisodes: 3, episodes: 2")
+    #expect(try await sweep.run().code == 0)
+    func evaluate(_ algorithm: String) async throws -> Program.Outcome {
+      try await sweep.run([
+        "evaluate", sweep.runFolder(algorithm), "--trace", Program.trace, "-o",
+        "\(sweep.folder)/\(algorithm)",
+      ])
+    }
+    let outcome = try await evaluate("counter")
+    #expect(outcome.code == 0, "\(outcome.errors)")
+    // The count went on through the run's own evaluation before it was saved.
+    let rows = try Files.readText("\(sweep.folder)/counter/episodes.csv").split(separator: "\n")
+    #expect(rows.count == 4)
+    let refused = try await evaluate("plain")
+    #expect(refused.code == 1)
+    #expect(refused.errors.contains("An agent that can save and restore can be evaluated"))
+    #expect(!Files.exists(sweep.folder + "/plain"))
+    #expect(try await sweep.survivorsAfterAll() == [])
+  }
+
+  @Test func calibrationTimesTheAgentsOwnProcess() async throws {
+    let busy =
+      "decide() { i=0; while [ $i -lt 20000 ]; do i=$((i + 1)); done; echo \"$act\"; }; serve"
+    let sweep = try AgentSweep(agents: [("busy", "", busy)], parameters: "evaluationEpisodes: 40")
+    let outcome = try await sweep.run([
+      "plan", sweep.file, "--results", sweep.results, "--calibrate", "--json",
+    ])
+    #expect(outcome.code == 0, "\(outcome.errors)")
+    let json = try JSONValue(parsing: Array(outcome.output.utf8))
+    let seconds = try #require(json["estimate"]?["cpuSeconds"]?.numberValue)
+    // 200 decisions; each takes the shell several milliseconds, and the program none.
+    #expect(seconds > 0.3)
     #expect(try await sweep.survivorsAfterAll() == [])
   }
 }

@@ -57,7 +57,7 @@ extension FaultInjection {
       let sweep = try await TestSweep(seeds: 1, episodes: 16, algorithms: ["leo"])
       let arguments = try await sweep.workerArguments(["--wait"])
       let outcome = try await traced([injection + ":when=1+"], arguments)
-      #expect(outcome.code == 74 || outcome.code == 0, "\(outcome)")
+      #expect(outcome.code == 74, "\(outcome)")
       var said = outcome.errors
       for run in try sweep.runs() {
         let attempts = "\(sweep.runsFolder)/\(run)/attempts"

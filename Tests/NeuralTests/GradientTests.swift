@@ -37,10 +37,10 @@ struct Case: CustomTestStringConvertible, Sendable {
 
   static func small(_ change: (inout QMIXSettings) -> Void) -> QMIXSettings {
     var settings = QMIXSettings(actions: [6, 5, 7], observation: 5)
-    settings.hidden = [8, 7, 6]
+    settings.training.hidden = [8, 7, 6]
     settings.hyperHidden = [5, 4]
     settings.mixerEmbedding = 3
-    settings.batch = 4
+    settings.training.batchSize = 4
     var diffusion = Diffusion()
     diffusion.steps = 3
     settings.diffusion = diffusion
@@ -55,7 +55,7 @@ struct Case: CustomTestStringConvertible, Sendable {
       settings: small {
         $0.diffusion = .printed
         $0.diffusion!.steps = 3
-        $0.mixer = .linear
+        $0.training.mixer = .linear
       }),
     Case(
       name: "tanh, softmax",
@@ -75,7 +75,7 @@ struct Case: CustomTestStringConvertible, Sendable {
       name: "one step, two layers",
       settings: small {
         $0.diffusion!.steps = 1
-        $0.hidden = [17, 16]
+        $0.training.hidden = [17, 16]
       }),
     Case(
       name: "shared",
@@ -99,7 +99,7 @@ struct Case: CustomTestStringConvertible, Sendable {
   @Test(arguments: Case.all)
   func lossOfTheTrainStep(_ example: Case) throws {
     var settings = example.settings
-    settings.gamma = 0.9
+    settings.training.discount = 0.9
     // Noise differs in its last bits between the sets, too little to matter here: one set of differences serves all.
     var differences: Differences?
     for kernels in Kernels.available {

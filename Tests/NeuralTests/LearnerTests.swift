@@ -39,7 +39,7 @@ private struct PyTorchCase: CustomTestStringConvertible, Sendable {
       settings: Case.small {
         $0.diffusion = .printed
         $0.diffusion!.steps = 5
-        $0.mixer = .linear
+        $0.training.mixer = .linear
       }),
     PyTorchCase(
       name: "mad2rl-shared",
@@ -60,7 +60,7 @@ private struct PyTorchCase: CustomTestStringConvertible, Sendable {
     let reference = try Reference(example.name)
     #expect(reference.losses.count == 4)
     var settings = example.settings
-    settings.clipNorm = 0.05
+    settings.training.gradientClip = 0.05
     for kernels in Kernels.available {
       var random = TestGenerator(state: 11)
       var noise = NoiseStream(seed: 12)
@@ -132,8 +132,8 @@ private struct PyTorchCase: CustomTestStringConvertible, Sendable {
   @Test(arguments: Case.all)
   func fitsOneBatch(_ example: Case) throws {
     var settings = example.settings
-    settings.gamma = 0
-    settings.adam = Adam(learningRate: 0.01)
+    settings.training.discount = 0
+    settings.training.learningRate = 0.01
     var random = TestGenerator(state: 3)
     let core = try QMIXCore(settings, kernels: Kernels.available[0], using: &random)
     let batch = randomBatch(settings, &random)
@@ -189,8 +189,8 @@ private struct PyTorchCase: CustomTestStringConvertible, Sendable {
     }
     #expect(throws: InputError.self) { try make { $0.actions = [] } }
     #expect(throws: InputError.self) { try make { $0.actions = [3, 0] } }
-    #expect(throws: InputError.self) { try make { $0.hidden = [] } }
-    #expect(throws: InputError.self) { try make { $0.batch = 0 } }
+    #expect(throws: InputError.self) { try make { $0.training.hidden = [] } }
+    #expect(throws: InputError.self) { try make { $0.training.batchSize = 0 } }
     #expect(throws: InputError.self) { try make { $0.diffusion!.steps = 0 } }
     #expect(throws: InputError.self) { try make { $0.networkOfAgent = [0, 1] } }
     let error = #expect(throws: InputError.self) { try make { $0.networkOfAgent = [0, 0, 1] } }
@@ -202,7 +202,7 @@ private struct PyTorchCase: CustomTestStringConvertible, Sendable {
     let core = try QMIXCore(
       Case.all[0].settings, kernels: Kernels.available[0], using: &random)
     let other = try QMIXCore(
-      Case.small { $0.hidden = [8, 7, 5] }, kernels: Kernels.available[0], using: &random)
+      Case.small { $0.training.hidden = [8, 7, 5] }, kernels: Kernels.available[0], using: &random)
     let bytes = core.saveState()
     #expect(throws: InputError.self) { try core.restoreState(other.saveState()) }
     for cut in [0, 1, 7, 8, 100, bytes.count / 2, bytes.count - 1] {

@@ -99,7 +99,7 @@ struct NaiveTwin {
     var order: [Int] = []
     for label in labels where !order.contains(label) { order.append(label) }
     let name = "agent\(order.firstIndex(of: labels[agent])! + 1)"
-    let layers = settings.hidden.count + 1
+    let layers = settings.training.hidden.count + 1
     if let diffusion = settings.diffusion {
       return denoised(name, observation, noise: noise, layers: layers, diffusion)
     }
@@ -109,7 +109,7 @@ struct NaiveTwin {
   func total(_ settings: QMIXSettings, _ q: Row, state: Row) -> Double {
     mixed(
       q, state: state, embedding: settings.mixerEmbedding, layers: settings.hyperHidden.count + 1,
-      form: settings.mixer)
+      form: settings.training.mixer)
   }
 }
 
@@ -147,7 +147,8 @@ struct NaiveLoss {
         next.append(open.map { q[$0] }.max() ?? 0)
       }
       let value = targets.total(settings, next, state: state(batch.nextStates, b))
-      goals.append(Double(batch.rewards[b]) + settings.gamma * Double(batch.bootstrap[b]) * value)
+      goals.append(
+        Double(batch.rewards[b]) + settings.training.discount * Double(batch.bootstrap[b]) * value)
     }
   }
 

@@ -9,9 +9,9 @@ import Testing
     -> QMIXCore
   {
     var settings = QMIXSettings(actions: actions, observation: 5)
-    settings.hidden = [7, 9]
+    settings.training.hidden = [7, 9]
     settings.networkOfAgent = networks
-    settings.batch = 2
+    settings.training.batchSize = 2
     if let steps {
       var diffusion = Diffusion()
       diffusion.steps = steps

@@ -165,7 +165,7 @@ import Testing
     ])
     #expect(document.canonical == #"{"a":"é\n","b":[10,10],"c":0.1}"#)
     #expect(
-      RunSpecification(document: document).id
+      SHA256Digest.hex(of: document.canonical)
         == "6f502d7268c9059fdb42dd214d1162c758c51173ae2b35b5187444574e17fd8f")
     let plan = try Workplace().plan(PlanTests.sweep)
     #expect(
@@ -272,7 +272,7 @@ import Testing
     #expect(try says("parameters: {\(scene), clients: 1}\n\(grid)") == "no error")
     #expect(
       try says("parameters: {\(scene), clients: 1, clientCapacity: [6, 4]}\n\(grid)")
-        == "\(file):4:72: parameters.clientCapacity: the lowest capacity is above the highest, in "
+        == "\(file):4:72: parameters.clientCapacity: the lowest value is above the highest, in "
         + "the run 'algorithm=greedy seed=1' (got '[6, 4]'). Give [lowest, highest].")
     #expect(
       try says("parameters: {\(scene), clients: 1, windowVehicles: 1}\n\(grid)").hasPrefix(

@@ -40,7 +40,7 @@ import Testing
     let folder = ledger.resultFolder(specification.id)
     let facts = JSONValue.object(["instructionSet": .text(Provenance.instructionSet)])
     try Files.writeAtomically(facts.readable, to: "\(folder)/\(Provenance.fileName)")
-    try Publication.seal(folder, as: specification)
+    try Publication.seal(folder, as: specification.document)
   }
 
   /// Makes a published table one of a program that did not have a column yet.

@@ -95,7 +95,9 @@ import Testing
     let heartbeat = ledger.attemptFolder(run.id, 1) + "/heartbeat"
     let isBeating = Mutex(true)
     let beats = Mutex(Heartbeat())
+    let hasStopped = DispatchSemaphore(value: 0)
     let thread = Thread {
+      defer { hasStopped.signal() }
       while isBeating.withLock({ $0 }) {
         let record = beats.withLock { beat in
           beat.beat += 1
@@ -106,12 +108,13 @@ import Testing
       }
     }
     thread.start()
-    usleep(100_000)
-    // A worker that does not wait leaves a run that is seen alive to its owner.
-    var leaving = Toy.loop(ledger, [run], lease: 0.5)
+    // A worker that does not wait leaves a run that is seen alive to its owner. It sees a beat as soon as there is
+    // one; the lease is long, so that a busy machine cannot make it run out.
+    var leaving = Toy.loop(ledger, [run], lease: 600)
     #expect(try leaving.run() == .done)
     #expect(!ledger.isComplete(run.id))
     isBeating.withLock { $0 = false }
+    hasStopped.wait()
     var taking = Toy.loop(ledger, [run], lease: 0.5)
     #expect(try taking.run() == .done)
     #expect(try Toy.result(ledger, run) == Toy.expected(run))

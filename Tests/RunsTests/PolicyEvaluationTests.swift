@@ -62,7 +62,7 @@ private struct TrainedRun {
     _ = try executeRun(
       plan.runs[0], sources: RunSources(experimentFolder: place.results + "/test"),
       context: MemoryContext(folder: result))
-    let manifest = try Manifest(specification: plan.runs[0].specification, folder: result)
+    let manifest = try Manifest(specification: plan.runs[0].specification.document, folder: result)
     try Files.writeAtomically(manifest.text, to: "\(result)/\(Manifest.fileName)")
     return id
   }

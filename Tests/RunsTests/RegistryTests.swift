@@ -32,7 +32,7 @@ import Testing
       : (
         "motorway",
         "clients: 2, serviceVehicles: 2, slots: 6, warmupEpisodes: 1, hidden: [16, 16], "
-          + "batchSize: 4, denoisingSteps: 2"
+          + "batchSize: 4, denoisingSteps: 2, warmupSlots: 8"
       )
     let text = """
       experiment: test

@@ -11,6 +11,7 @@ import Testing
     let clients, serviceVehicles: Int
     let gamma: String
     let delayWeight, slotLength: Double
+    var isStochastic = false
     var testDescription: String {
       "\(clients) CV, \(serviceVehicles) SV, \(gamma), V \(delayWeight)"
     }
@@ -25,15 +26,27 @@ import Testing
     ),
     Case(
       seed: 4, clients: 4, serviceVehicles: 2, gamma: "printed", delayWeight: 1000, slotLength: 2),
+    Case(
+      seed: 5, clients: 6, serviceVehicles: 4, gamma: "corrected", delayWeight: 10, slotLength: 1,
+      isStochastic: true),
+    Case(
+      seed: 6, clients: 2, serviceVehicles: 1, gamma: "printed", delayWeight: 150, slotLength: 0.5,
+      isStochastic: true),
   ])
   func everyColumnFollowsFromTheOthers(_ item: Case) throws {
-    var environment = try SingleRSUFixture.environment(
-      [
-        "clients": .integer(item.clients), "serviceVehicles": .integer(item.serviceVehicles),
-        "gamma": .text(item.gamma), "V": .number(item.delayWeight),
-        "slotLength": .number(item.slotLength),
-        "slots": .integer(25),
-      ], seed: item.seed)
+    var given: [String: ParameterValue] = [
+      "clients": .integer(item.clients), "serviceVehicles": .integer(item.serviceVehicles),
+      "gamma": .text(item.gamma), "V": .number(item.delayWeight),
+      "slotLength": .number(item.slotLength),
+      "slots": .integer(25),
+    ]
+    if item.isStochastic {
+      given["taskProbability"] = .number(0.4)
+      given["initialBacklog"] = .list([.number(5), .number(60)])
+      given["backgroundLoad"] = .list([.number(0.3), .number(10)])
+      given["reward"] = .text("drift")
+    }
+    var environment = try SingleRSUFixture.environment(given, seed: item.seed)
     var stream = RandomStream(seed: item.seed, .test)
     var tables: [CSVTable] = []
     var writers = SingleRSUEnvironment.logs.map { CSVWriter(columns: $0.columns) }
@@ -53,7 +66,7 @@ import Testing
     #expect(SingleRSUEnvironment.logs.map(\.file) == ["slots.csv", "queues.csv"])
     try recompute(
       slots: tables[0], queues: tables[1], delayWeight: item.delayWeight, tau: item.slotLength,
-      printedGamma: item.gamma == "printed")
+      printedGamma: item.gamma == "printed", isStochastic: item.isStochastic)
   }
 
   /// Totals and cuts of the three networks, worked out from their published shapes: (work of the layer in
@@ -92,7 +105,8 @@ import Testing
   }()
 
   private func recompute(
-    slots: CSVTable, queues: CSVTable, delayWeight: Double, tau: Double, printedGamma: Bool
+    slots: CSVTable, queues: CSVTable, delayWeight: Double, tau: Double, printedGamma: Bool,
+    isStochastic: Bool
   ) throws {
     func near(_ found: Double, _ expected: Double, scale: Double = 0) -> Bool {
       abs(found - expected) <= 1e-9 * max(abs(expected), scale) + 1e-300
@@ -105,9 +119,11 @@ import Testing
     }
     let slotGroups = Dictionary(grouping: rows(slots)) { "\($0["episode"]!) \($0["slot"]!)" }
     let queueGroups = Dictionary(grouping: rows(queues)) { "\($0["episode"]!) \($0["slot"]!)" }
-    #expect(Set(slotGroups.keys) == Set(queueGroups.keys))
-    for (key, tasks) in slotGroups {
-      let group = try #require(queueGroups[key])
+    // A slot without a task has no row in slots.csv.
+    #expect(isStochastic || Set(slotGroups.keys) == Set(queueGroups.keys))
+    #expect(isStochastic == rows(queues).contains { number($0, "background_gflop") > 0 })
+    for (key, group) in queueGroups {
+      let tasks = slotGroups[key] ?? []
       let queue = Dictionary(uniqueKeysWithValues: group.map { ($0["queue"]!, $0) })
       func edgeQueue(_ task: [String: String]) -> String {
         task["node"] == "1" ? "rsu:\(task["dnn"]!)" : "service:\(task["node"]!)"
@@ -133,11 +149,14 @@ import Testing
         }
       }
       for (name, row) in queue {
-        #expect(near(number(row, "arrivals_gflop"), arrivals[name] ?? 0), "\(key) \(name)")
+        let background = number(row, "background_gflop")
+        #expect(background == 0 || !name.hasPrefix("client"))
+        let all = (arrivals[name] ?? 0) + background
+        #expect(near(number(row, "arrivals_gflop"), all), "\(key) \(name)")
         #expect(Int(row["users"]!) == users[name] ?? 0, "\(key) \(name)")
         let before = number(row, "backlog_gflop")
         let capacity = number(row, "capacity_gflops")
-        let after = max(before - capacity * tau + (arrivals[name] ?? 0), 0)
+        let after = max(before - capacity * tau + all, 0)
         #expect(
           near(number(row, "backlog_after_gflop"), after, scale: 1e-3), "\(key) \(name)")
       }
@@ -186,6 +205,7 @@ import Testing
 
       var objective = 0.0
       var magnitude = 0.0
+      var squares = 0.0
       for task in tasks {
         let layers = try #require(networks[task["dnn"]!])
         let isRemote = Int(task["cut"]!)! <= layers.count
@@ -211,7 +231,7 @@ import Testing
               / 3.9810717055349695e-15)
         #expect(near(number(task, "rate_bps"), rate), "\(key)")
         let capacity = number(edge, "capacity_gflops")
-        let others = number(edge, "arrivals_gflop") - remote
+        let others = arrivals[edgeQueue(task), default: remote] - remote
         let transmit = isRemote ? number(task, "cut_bits") / rate : 0
         let edgeDelay =
           isRemote
@@ -230,10 +250,18 @@ import Testing
           * (number(row, "arrivals_gflop") - number(row, "capacity_gflops") * tau)
         objective += term
         magnitude += abs(term)
+        squares +=
+          (pow(number(row, "backlog_after_gflop"), 2) - pow(number(row, "backlog_gflop"), 2)) / 2
       }
+      let delays = tasks.reduce(0) { $0 + number($1, "delay_s") }
       for task in tasks {
         #expect(near(number(task, "objective"), objective, scale: magnitude * 1e-3), "\(key)")
-        #expect(number(task, "reward") == -number(task, "objective"))
+        if isStochastic {
+          let drift = delayWeight * delays + squares
+          #expect(near(number(task, "reward"), -drift, scale: magnitude * 1e-3), "\(key)")
+        } else {
+          #expect(number(task, "reward") == -number(task, "objective"))
+        }
       }
     }
     // Each queue goes on from slot to slot with what was left.
@@ -241,7 +269,11 @@ import Testing
     var last = [String: Double]()
     for row in sorted {
       let name = "\(row["episode"]!) \(row["queue"]!)"
-      #expect(number(row, "backlog_gflop") == last[name] ?? 0, "\(name)")
+      if let expected = last[name] ?? (isStochastic ? nil : 0) {
+        #expect(number(row, "backlog_gflop") == expected, "\(name)")
+      } else {
+        #expect((5...60).contains(number(row, "backlog_gflop")), "\(name)")
+      }
       last[name] = number(row, "backlog_after_gflop")
     }
   }

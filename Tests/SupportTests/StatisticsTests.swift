@@ -48,12 +48,27 @@ import Testing
     #expect(Statistics.interquartileMean([7]) == 7)
   }
 
-  @Test func bootstrapIsReproducibleAndHoldsTheMean() {
-    let values = [3.0, 5, 4, 6, 2, 4.5]
+  /// The mean of two draws from 0 and 1 is 0, 1/2 or 1 with probabilities 1/4, 1/2, 1/4.
+  @Test func bootstrapIntervalsAreQuantilesOfTheResamples() {
+    func interval(_ confidence: Double) -> [Double] {
+      let bounds = Statistics.bootstrapInterval(
+        [0, 1], confidence: confidence, seed: 1, of: Statistics.mean)
+      return [bounds.low, bounds.high]
+    }
+    #expect(interval(0.4) == [0.5, 0.5])
+    #expect(interval(0.6) == [0, 1])
+    #expect(interval(0.95) == [0, 1])
+  }
+
+  /// The mean of 100 draws from 1...100 has the deviation sqrt(833.25 / 100) and is nearly normal.
+  @Test func bootstrapOfAMeanIsAsWideAsItsStandardError() {
+    let values = (1...100).map(Double.init)
     let first = Statistics.bootstrapInterval(values, seed: 1, of: Statistics.mean)
+    let half = 1.96 * 8.3325.squareRoot()
+    #expect(abs(first.low - (50.5 - half)) < 0.4 && abs(first.high - (50.5 + half)) < 0.4)
     let second = Statistics.bootstrapInterval(values, seed: 1, of: Statistics.mean)
     #expect(first.low == second.low && first.high == second.high)
-    #expect(first.low < Statistics.mean(values) && Statistics.mean(values) < first.high)
-    #expect(first.low >= 2 && first.high <= 6)
+    let other = Statistics.bootstrapInterval(values, seed: 2, of: Statistics.mean)
+    #expect(first.low != other.low || first.high != other.high)
   }
 }

@@ -113,12 +113,9 @@ import Testing
   private func planned(
     _ algorithm: String, _ parameters: [String: Int]
   ) -> (entry: SweepEntry, run: PlannedRun) {
-    let document = JSONValue.object([
-      "algorithm": .text(algorithm), "number": .integer(parameters["clients"] ?? 0),
-      "episodes": .integer(60), "parameters": .object(parameters.mapValues { .integer($0) }),
-    ])
+    let stated = parameters.merging(["number": parameters["clients"] ?? 0, "sums": 60]) { $1 }
     let run = PlannedRun(
-      specification: RunSpecification(document: document),
+      specification: Toy.run(stated, algorithm: algorithm),
       label: "\(algorithm) \(parameters["clients"] ?? 0)", tracePath: "", profilePaths: [:],
       checkpointEvery: 50)
     return (SweepEntry(run, store: RunLedger(folder: "/nowhere")), run)
@@ -133,9 +130,8 @@ import Testing
     known.learn(runs[3].entry, secondsPerEpisode: 1)
     let executed = Mutex<[Int]>([])
     let (samples, problems) = try Calibration().measure(runs, unknownTo: known) { run, context in
-      let document = run.specification.document
-      executed.withLock { $0.append(document["number"]?.integerValue ?? 0) }
-      if document["algorithm"] == .text("c") { throw InputError("has no window") }
+      executed.withLock { $0.append(run.specification.integer("number") ?? 0) }
+      if run.specification.algorithm == "c" { throw InputError("has no window") }
       return try Toy.execute(run.specification, context)
     }
     #expect(executed.withLock { $0 } == [7, 3])
@@ -149,8 +145,7 @@ import Testing
     _ run: PlannedRun, _ context: any RunContext, warmUp: Int,
     note: (RunProgress.EpisodeKind) -> Void = { _ in }
   ) throws -> RunEnd {
-    let parameters = run.specification.document["parameters"]
-    let every = parameters?["evaluationEvery"]?.integerValue ?? 0
+    let every = run.specification.integer("evaluationEvery") ?? 0
     var done = 0
     func report(_ kind: RunProgress.EpisodeKind) throws -> Bool {
       done += 1
@@ -159,11 +154,11 @@ import Testing
         RunProgress(episode: done, episodes: 1000, stage: "learning", lastEpisode: kind))
       return context.shouldStop
     }
-    let episodes = parameters?["episodes"]?.integerValue ?? 0
+    let episodes = run.specification.integer("episodes") ?? 0
     for episode in 1...episodes {
       if try report(episode > warmUp ? .training : .warmUp) { return .stopped }
       let isCheckDue = every > 0 && episode % every == 0
-      for _ in 0..<(isCheckDue ? parameters?["evaluationEpisodes"]?.integerValue ?? 0 : 0) {
+      for _ in 0..<(isCheckDue ? run.specification.integer("evaluationEpisodes") ?? 0 : 0) {
         if try report(.evaluation) { return .stopped }
       }
     }
@@ -177,7 +172,7 @@ import Testing
     calibration.budget = 0
     let kinds = Mutex<[RunProgress.EpisodeKind]>([])
     func execute(_ run: PlannedRun, _ context: any RunContext) throws -> RunEnd {
-      let warmUp = run.specification.document["parameters"]?["warmupEpisodes"]?.integerValue ?? 0
+      let warmUp = run.specification.integer("warmupEpisodes") ?? 0
       return try learn(run, context, warmUp: warmUp) { kind in
         kinds.withLock { $0.append(kind) }
       }
@@ -213,7 +208,7 @@ import Testing
       if let key { parameters[key] = value }
       let run = planned("learner", parameters).run
       return try Calibration().seconds(
-        of: run, RunSchedule(run.specification.document), seen, isFinished: false)
+        of: run, RunSchedule(run.specification), seen, isFinished: false)
     }
     // A warm-up in episodes is known: 41 of 1 s, 59 that train of 100 s, 10 evaluations of 2 s.
     let known = try seconds("warmupEpisodes", 41)

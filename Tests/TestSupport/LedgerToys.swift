@@ -20,17 +20,23 @@ final class ScratchFolder {
 
 /// Runs that add numbers: slow enough to be disturbed, simple enough to be known beforehand.
 enum Toy {
+  /// A run that adds up to `number + 1` times its episodes' numbers, `sums` of them.
+  static func run(_ parameters: [String: Int], algorithm: String = "adder") -> RunSpecification {
+    RunSpecification(
+      model: "toy", modelVersion: 1, algorithm: algorithm, algorithmVersion: 1,
+      parameters: parameters.mapValues { .integer($0) }, trace: "")
+  }
+
   static func runs(_ count: Int, episodes: Int = 5) -> [RunSpecification] {
     (0..<count).map {
-      RunSpecification(
-        document: .object(["number": .integer($0), "episodes": .integer(episodes)]))
+      run(["number": $0, "sums": episodes])
     }
   }
 
   /// The text that a run must end with, whatever happens on the way.
   static func expected(_ specification: RunSpecification) -> String {
-    let number = specification.document["number"]?.integerValue ?? 0
-    let episodes = specification.document["episodes"]?.integerValue ?? 0
+    let number = specification.integer("number") ?? 0
+    let episodes = specification.integer("sums") ?? 0
     var sum = 0
     var text = "episode,sum\n"
     for episode in 1...episodes {
@@ -45,8 +51,8 @@ enum Toy {
     _ specification: RunSpecification, _ context: any RunContext,
     disturb: (Int) throws -> Void = { _ in }
   ) throws -> RunEnd {
-    let number = specification.document["number"]?.integerValue ?? 0
-    let episodes = specification.document["episodes"]?.integerValue ?? 0
+    let number = specification.integer("number") ?? 0
+    let episodes = specification.integer("sums") ?? 0
     var sum = 0
     var text = "episode,sum\n"
     var first = 1

@@ -62,7 +62,7 @@ final class Workplace {
       let context = MemoryContext(folder: result)
       let end = try executeRun(run, sources: sources, context: context, models: ToyModel.models)
       guard end == .finished else { throw InputError("did not finish") }
-      let manifest = try Manifest(specification: run.specification, folder: result)
+      let manifest = try Manifest(specification: run.specification.document, folder: result)
       try Files.writeAtomically(manifest.text, to: "\(result)/\(Manifest.fileName)")
     }
   }

@@ -162,6 +162,18 @@ import Trace
     #expect(again.x == place.x && again.y == place.y)
   }
 
+  /// One vehicle stays in everybody's range, so every point is as good as the other: the busiest square's is taken.
+  @Test func equalPlacesGoToTheBusierSquare() throws {
+    var example = TraceExample()
+    for step in 0..<91 {
+      example.steps.append((Double(step), [.init(name: "a", x: Double(step), y: 0, speed: 1)]))
+    }
+    // Squares of 50 m: 50 steps from 0 to 49 m in the first, 41 in the second.
+    let place = try RSUPlacement.automatic(
+      trace: example.opened(), coverage: 500, slots: 10, slotLength: 1, vehicles: 1)
+    #expect(abs(place.x - 24.5) < 1e-9 && abs(place.y + 10) < 1e-9, "\(place)")
+  }
+
   @Test func placementKnowsBothCarriagewaysOfARoad() throws {
     // The axis is the line y = 0, where squares of the search meet; both directions carry the same.
     var example = TraceExample()

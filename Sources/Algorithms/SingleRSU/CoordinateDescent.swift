@@ -61,7 +61,7 @@ struct CoordinateDescent: Agent {
       return SlotDecision(cuts: zeros, nodes: zeros)
     default:
       var decision = SlotDecision(cuts: zeros, nodes: zeros)
-      for client in zeros.indices {
+      for client in zeros.indices where objective.tasks[client] {
         decision.cuts[client] = stream.index(below: scenario.layers(ofClient: client) + 1)
         repeat {
           decision.nodes[client] = stream.index(below: scenario.nodes)

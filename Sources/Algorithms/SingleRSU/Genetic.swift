@@ -50,6 +50,8 @@ struct Genetic: Agent {
     var fitness: [Double]
   }
   private var parents: Generation
+  /// Clients that have a task: only their genes are searched.
+  private var active: [Int] = []
   private var children: Generation
 
   init(scenario: SingleRSUScenario, settings: GeneticSettings, seed: UInt64) {
@@ -72,8 +74,13 @@ struct Genetic: Agent {
   mutating func decide(_ situation: SlotSituation, phase: Phase) throws -> SlotDecision {
     objective.prepare(situation)
     let clients = objective.scenario.clients
+    active = (0..<clients).filter { situation.tasks[$0] }
+    if active.isEmpty {
+      let zeros = [Int](repeating: 0, count: clients)
+      return SlotDecision(cuts: zeros, nodes: zeros)
+    }
     for chromosome in 0..<population {
-      for client in 0..<clients {
+      for client in active {
         children.cuts[chromosome * clients + client] = drawCut(client)
         children.nodes[chromosome * clients + client] = drawNode(client)
       }
@@ -147,8 +154,8 @@ struct Genetic: Agent {
     let second = stream.uniform() < settings.crossover ? selectParent() * clients : first
     let own = chromosome * clients
     var coins: UInt64 = 0
-    for client in 0..<clients {
-      if client % 32 == 0 { coins = stream.next() }
+    for (place, client) in active.enumerated() {
+      if place % 32 == 0 { coins = stream.next() }
       let cutParent = coins & 1 == 0 ? first : second
       let nodeParent = coins & 2 == 0 ? first : second
       coins >>= 2

@@ -25,6 +25,11 @@ struct RandomAgent: Agent {
     let scenario = situation.scenario
     var decision = SlotDecision(cuts: [], nodes: [])
     for client in 0..<scenario.clients {
+      guard situation.tasks[client] else {
+        decision.cuts.append(0)
+        decision.nodes.append(0)
+        continue
+      }
       decision.cuts.append(stream.index(below: scenario.layers(ofClient: client) + 1))
       var node = stream.index(below: scenario.nodes)
       while !situation.allows(client: client, node: node) {

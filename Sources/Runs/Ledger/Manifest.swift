@@ -21,9 +21,9 @@ public struct Manifest: Sendable, Equatable {
   public let files: [File]
 
   /// Describes the files of a folder as they are now.
-  init(specification: RunSpecification, folder: String) throws {
-    run = specification.id
-    self.specification = specification.document
+  init(specification: JSONValue, folder: String) throws {
+    run = SHA256Digest.hex(of: specification.canonical)
+    self.specification = specification
     files = try Manifest.names(in: folder).filter { $0 != Manifest.fileName }
       .map { try Manifest.describe($0, in: folder) }
   }

@@ -1,7 +1,7 @@
 internal import CProcess
 internal import Glibc
 internal import Plan
-internal import Support
+package import Support
 
 /// The last step of a run: its files become its result in one rename.
 package struct Publication {
@@ -19,7 +19,7 @@ package struct Publication {
   /// A result that is there already refuses the rename. Nothing is flushed after the rename but the folder's
   /// entry: a reader that sees the result sees all of it.
   func publish(_ folder: String) throws -> Outcome {
-    try Publication.seal(folder, as: specification)
+    try Publication.seal(folder, as: specification.document)
     let run = specification.id
     let result = ledger.resultFolder(run)
     while rename(folder, result) != 0 {
@@ -39,8 +39,10 @@ package struct Publication {
   }
 
   /// Writes the manifest of a folder's files and flushes everything: what is left is to rename the folder.
-  static func seal(_ folder: String, as specification: RunSpecification) throws {
-    let manifest = try Manifest(specification: specification, folder: folder)
+  ///
+  /// - Parameter identity: what the result's identity is the digest of.
+  package static func seal(_ folder: String, as identity: JSONValue) throws {
+    let manifest = try Manifest(specification: identity, folder: folder)
     guard !manifest.files.isEmpty else {
       throw InputError("the run ended without writing a file", file: folder)
     }

@@ -40,4 +40,13 @@ public struct Channel: Sendable, Equatable {
   public func rate(gain: Double, fading: Double) -> Double {
     bandwidth * log2(1 + signalToNoise * gain * fading)
   }
+
+  /// Mean of the rate over Rayleigh fading in bit/s, from 1000 equally likely fading factors.
+  public func meanRate(gain: Double) -> Double {
+    let count = 1000
+    let sum = (0..<count).reduce(0.0) { sum, i in
+      sum + rate(gain: gain, fading: -log((Double(i) + 0.5) / Double(count)))
+    }
+    return sum / Double(count)
+  }
 }

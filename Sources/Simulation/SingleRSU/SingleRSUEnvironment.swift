@@ -3,7 +3,8 @@ public import Trace
 
 /// One RSU, client and service vehicles that all stay in its range for an episode (P1).
 ///
-/// Each slot every client has one task; its DNN is cut and the rest runs at the RSU or a service vehicle.
+/// Each slot every client has one task (or has one with some probability); its DNN is cut and the rest runs at the RSU
+/// or a service vehicle.
 public struct SingleRSUEnvironment: Environment {
   public typealias Situation = SlotSituation
   public typealias Decision = SlotDecision
@@ -17,6 +18,8 @@ public struct SingleRSUEnvironment: Environment {
   private var fadingIndex = 0
   private var slot = 0
   private var backlogs: [Double] = []
+  private var tasks: [Bool] = []
+  private var background: [Double] = []
   private var gamma: [Double]
   private var pressure: [Double]
   private var typeCapacity: [Double]
@@ -87,7 +90,14 @@ public struct SingleRSUEnvironment: Environment {
     positions = positions(episode: episode, phase: phase)
     fadingIndex = 2 * episode + phase.index
     slot = 0
-    backlogs = [Double](repeating: 0, count: scenario.queues)
+    backlogs = scenario.initialBacklogs(episode: fadingIndex)
+    drawSlot()
+  }
+
+  /// What happens in the slot whatever anybody decides.
+  private mutating func drawSlot() {
+    tasks = scenario.tasks(episode: fadingIndex, slot: slot)
+    background = scenario.background(episode: fadingIndex, slot: slot)
   }
 
   /// The vehicles of an episode by role, drawn from the seed, the phase and the episode.
@@ -112,7 +122,8 @@ public struct SingleRSUEnvironment: Environment {
   public var situation: SlotSituation? {
     positions.map {
       SlotSituation(
-        scenario: scenario, slot: slot, positions: $0, fadingIndex: fadingIndex, backlogs: backlogs)
+        scenario: scenario, slot: slot, positions: $0, fadingIndex: fadingIndex, backlogs: backlogs,
+        tasks: tasks, background: background)
     }
   }
 
@@ -122,7 +133,7 @@ public struct SingleRSUEnvironment: Environment {
     backlogs = values
   }
 
-  /// Carries out the decisions of a slot.
+  /// Carries out the decisions of a slot; what they say for a client without a task is not looked at.
   ///
   /// - Throws: `InputError` for a cut or node that does not exist, or a node beyond the V2V range.
   public mutating func apply(_ decision: SlotDecision) throws -> SlotOutcome {
@@ -130,12 +141,37 @@ public struct SingleRSUEnvironment: Environment {
       preconditionFailure("a decision needs an episode that has begun and is not over")
     }
     try check(decision, in: situation)
-    let scenario = scenario
-    let clients = scenario.clients
-    let types = scenario.types
-    let slotLength = scenario.slotLength
+    var queues = arrivals(of: decision, in: situation)
+    divideRSUCapacity(queues)
+    let (clients, types) = (scenario.clients, scenario.types)
+    for i in 0..<clients { queues[i].capacity = scenario.clientCapacity[i] }
+    for k in 0..<types { queues[clients + k].capacity = typeCapacity[k] }
+    for j in 0..<scenario.serviceVehicles {
+      queues[clients + types + j].capacity = scenario.serviceCapacity[j]
+    }
 
-    // Work that the decisions bring to each queue.
+    var delaySum = 0.0
+    var outcomes: [TaskOutcome] = []
+    outcomes.reserveCapacity(clients)
+    for i in 0..<clients where situation.tasks[i] {
+      let task = outcome(
+        ofClient: i, cut: decision.cuts[i], node: decision.nodes[i], in: situation, queues: queues)
+      delaySum += task.delay
+      outcomes.append(task)
+    }
+    let (drift, squares) = advance(&queues)
+    let objective = scenario.delayWeight * delaySum + drift
+    return SlotOutcome(
+      situation: situation, tasks: outcomes, queues: queues, objective: objective,
+      reward: scenario.rewardRule == .printed
+        ? -objective : -(scenario.delayWeight * delaySum + squares))
+  }
+
+  /// Users and work that the decisions bring to each queue, without the work of others.
+  private func arrivals(
+    of decision: SlotDecision, in situation: SlotSituation
+  ) -> [QueueOutcome] {
+    let scenario = scenario
     var queues = [QueueOutcome](unsafeUninitializedCapacity: scenario.queues) { buffer, count in
       for i in 0..<scenario.queues {
         buffer.initializeElement(
@@ -145,7 +181,7 @@ public struct SingleRSUEnvironment: Environment {
       }
       count = scenario.queues
     }
-    for i in 0..<clients {
+    for i in 0..<scenario.clients where situation.tasks[i] {
       let type = scenario.typeOfClient[i]
       let cut = decision.cuts[i]
       if cut > 0 {
@@ -158,42 +194,34 @@ public struct SingleRSUEnvironment: Environment {
         queues[queue].arrivals += scenario.remoteWork[type * scenario.cutStride + cut]
       }
     }
+    return queues
+  }
 
-    divideRSUCapacity(queues)
-    for i in 0..<clients { queues[i].capacity = scenario.clientCapacity[i] }
-    for k in 0..<types { queues[clients + k].capacity = typeCapacity[k] }
-    for j in 0..<scenario.serviceVehicles {
-      queues[clients + types + j].capacity = scenario.serviceCapacity[j]
-    }
-
-    var delaySum = 0.0
-    let tasks = [TaskOutcome](unsafeUninitializedCapacity: clients) { buffer, count in
-      for i in 0..<clients {
-        let task = outcome(
-          ofClient: i, cut: decision.cuts[i], node: decision.nodes[i], in: situation, queues: queues
-        )
-        delaySum += task.delay
-        buffer.initializeElement(at: i, to: task)
-      }
-      count = clients
-    }
-
+  /// Adds the work of others, serves every queue and goes on to the next slot.
+  ///
+  /// - Returns: sum of Q (arrivals - f tau), and half the sum of the changes of Q^2.
+  private mutating func advance(
+    _ queues: inout [QueueOutcome]
+  ) -> (drift: Double, squares: Double) {
     var drift = 0.0
+    var squares = 0.0
     for i in queues.indices {
+      queues[i].background = background[i]
+      queues[i].arrivals += background[i]
       let queue = queues[i]
-      drift += queue.backlog * (queue.arrivals - queue.capacity * slotLength)
-      let after = backlogAfterSlot(
-        queue.backlog, served: queue.capacity * slotLength, arrivals: queue.arrivals)
+      let served = queue.capacity * scenario.slotLength
+      drift += queue.backlog * (queue.arrivals - served)
+      let after = backlogAfterSlot(queue.backlog, served: served, arrivals: queue.arrivals)
+      squares += (after * after - queue.backlog * queue.backlog) / 2
       queues[i].backlogAfter = after
       backlogs[i] = after
     }
     slot += 1
-    return SlotOutcome(
-      situation: situation, tasks: tasks, queues: queues,
-      objective: scenario.delayWeight * delaySum + drift)
+    drawSlot()
+    return (drift, squares)
   }
 
-  /// P1 eq (44)-(53) with the users and work of the slot; fills `typeCapacity`.
+  /// P1 eq (44)-(53) with the users and the tasks' work of the slot; fills `typeCapacity`.
   private mutating func divideRSUCapacity(_ queues: [QueueOutcome]) {
     for k in 0..<scenario.types {
       let queue = queues[scenario.clients + k]
@@ -220,7 +248,7 @@ public struct SingleRSUEnvironment: Environment {
     let remoteWork = scenario.remoteWork[entry]
     let bits = scenario.cutBits[entry]
     var task = TaskOutcome(
-      cut: cut, node: node, isRemote: isRemote, link: link, localWork: localWork,
+      client: client, cut: cut, node: node, isRemote: isRemote, link: link, localWork: localWork,
       remoteWork: remoteWork, cutBits: bits, localBacklog: localBacklog, edgeBacklog: edge.backlog,
       localDelay: 0, transmitDelay: 0, edgeDelay: 0)
     if cut > 0 { task.localDelay = (localBacklog + localWork) / scenario.clientCapacity[client] }
@@ -239,7 +267,7 @@ public struct SingleRSUEnvironment: Environment {
         "a decision needs a cut and a node for each of \(scenario.clients) clients",
         value: "\(decision.cuts.count) cuts, \(decision.nodes.count) nodes")
     }
-    for i in 0..<scenario.clients {
+    for i in 0..<scenario.clients where situation.tasks[i] {
       let layers = scenario.layers(ofClient: i)
       guard (0...layers).contains(decision.cuts[i]) else {
         throw InputError(

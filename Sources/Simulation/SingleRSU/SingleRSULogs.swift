@@ -1,7 +1,7 @@
 internal import Support
 
 extension SingleRSUEnvironment {
-  /// `slots.csv`, one row a task, and `queues.csv`, one row a queue, for every slot.
+  /// `slots.csv`, one row a task (none for a client without one), and `queues.csv`, one row a queue, for every slot.
   ///
   /// Slots, clients, cuts (phi) and nodes (xi, 1 is the RSU) count from 1.
   public static let logs: [OutcomeLog<SlotOutcome>] = [slotLog, queueLog]
@@ -18,7 +18,8 @@ extension SingleRSUEnvironment {
     append: { outcome, episode, writer in
       let situation = outcome.situation
       let scenario = situation.scenario
-      for (i, task) in outcome.tasks.enumerated() {
+      for task in outcome.tasks {
+        let i = task.client
         let place = situation.clientPosition(i)
         writer.append([
           .integer(episode), .integer(situation.slot + 1), .number(situation.time),
@@ -38,7 +39,7 @@ extension SingleRSUEnvironment {
     file: "queues.csv",
     columns: [
       "episode", "slot", "queue", "capacity_gflops", "users", "backlog_gflop", "arrivals_gflop",
-      "backlog_after_gflop",
+      "backlog_after_gflop", "background_gflop",
     ],
     textColumns: ["queue"],
     append: { outcome, episode, writer in
@@ -47,7 +48,7 @@ extension SingleRSUEnvironment {
           .integer(episode), .integer(outcome.situation.slot + 1),
           .text(outcome.situation.scenario.queueName(i)), .number(queue.capacity),
           .integer(queue.users), .number(queue.backlog), .number(queue.arrivals),
-          .number(queue.backlogAfter),
+          .number(queue.backlogAfter), .number(queue.background),
         ])
       }
     })

@@ -33,10 +33,34 @@ extension SingleRSUEnvironment {
       "V", .number(1e-6...1e9), default: .number(10), source: "P1 eq (34), section 8",
       "Weight of delay against queue drift."),
     Parameter(
-      "dnnTypes", .list(of: .text, count: 1...1000),
-      default: .list([.text("alexnet"), .text("resnet18"), .text("vgg16")]),
+      "dnnTypes", .either([.choice([rotate]), .list(of: .text, count: 1...1000)]),
+      default: .list(paperTypes.map { .text($0) }),
       source: "ours; P1 names the networks, not who runs which",
-      "DNN of each client vehicle, by name or path; repeated in order if shorter than the clients."),
+      "DNN of each client vehicle, by name or path; repeated in order if shorter than the clients. "
+        + "rotate: AlexNet, ResNet18 and VGG16 in turn, from type (seed - 1) mod 3 on, so that seeds a "
+        + "multiple of 3 give every number of clients the same mix."),
+    Parameter(
+      "taskProbability", .number(0...1), default: .number(1),
+      source: "ours; P1 section 3: a client can generate a task", isImpliedAtDefault: true,
+      "Probability that a client has a task in a slot; without one it decides nothing."),
+    Parameter(
+      "initialBacklog", .list(of: .number(0...1e9), count: 2...2),
+      default: .list([.number(0), .number(0)]), unit: "GFLOP", source: "ours; P1: empty queues",
+      isImpliedAtDefault: true,
+      "Lowest and highest backlog of a queue at an episode's start, drawn uniformly for every queue."
+    ),
+    Parameter(
+      "backgroundLoad",
+      .parts([(name: "probability", kind: .number(0...1)), (name: "mean", kind: .number(0...1e9))]),
+      default: .list([.number(0), .number(0)]), source: "ours; P1 has none",
+      isImpliedAtDefault: true,
+      "Work of others at every edge queue: probability that some arrives in a slot, and its mean in "
+        + "GFLOP (exponential)."),
+    Parameter(
+      "reward", .choice(RewardRule.allCases.map(\.rawValue)), default: .text("printed"),
+      source: "P1 eq (58); drift: ours", isImpliedAtDefault: true,
+      "Reward of a slot: printed is -P; drift is -(V sum of delays + sum of (Q(t+1)^2 - Q(t)^2) / 2), "
+        + "which pays nothing for bursts."),
     Parameter(
       "workload", .choice(Workload.allCases.map(\.rawValue)), default: .text("p1"),
       source: "P1 eq (6)", "Formula that counts the work of a layer."),
@@ -120,16 +144,31 @@ extension SingleRSUEnvironment {
     values["observationPositionScale"] = scale
   }
 
-  /// Names (or paths) of the DNN types that the clients have, each once, in order of the clients.
+  /// The word that has `dnnTypes` begin with another type for every seed.
+  static let rotate = "rotate"
+  /// The networks of P1, section 8.
+  static let paperTypes = ["alexnet", "resnet18", "vgg16"]
+
+  /// Names (or paths) of the DNN types that have a queue at the RSU, each once: those that the clients have, in order
+  /// of the clients; all of P1's, in P1's order, when they rotate, so that a type's place does not depend on the seed.
   public static func profileNames(_ parameters: ParameterValues) -> [String] {
+    if parameters["dnnTypes"] == .text(rotate) { return paperTypes }
     var names: [String] = []
-    for name in typeVector(parameters) where !names.contains(name) { names.append(name) }
+    for name in typeVector(parameters, seed: 1) where !names.contains(name) { names.append(name) }
     return names
   }
 
   /// DNN type of each client, by name: the list, repeated in order.
-  public static func typeVector(_ parameters: ParameterValues) -> [String] {
-    let list = parameters.list("dnnTypes").map(\.text)
-    return (0..<parameters.integer("clients")).map { list[$0 % list.count] }
+  ///
+  /// - Parameter seed: of the scenario; it matters to types that rotate only.
+  public static func typeVector(_ parameters: ParameterValues, seed: UInt64) -> [String] {
+    var list = paperTypes
+    var first = 0
+    if case .list(let names) = parameters["dnnTypes"] {
+      list = names.map(\.text)
+    } else {
+      first = Int((seed &- 1) % UInt64(list.count))
+    }
+    return (0..<parameters.integer("clients")).map { list[(first + $0) % list.count] }
   }
 }

@@ -1,6 +1,14 @@
 internal import Support
 public import Trace
 
+/// What a slot's reward is.
+public enum RewardRule: String, Sendable, CaseIterable {
+  /// -P, P1 eq (58).
+  case printed
+  /// -(V sum d + sum (Q(t+1)^2 - Q(t)^2) / 2) with all queues; its sum over an episode telescopes exactly (ours).
+  case drift
+}
+
 /// What stays the same through a run of the single-RSU model: sizes, capacities, DNN types, channel, place.
 ///
 /// Clients are 0..<clients. Nodes are 0..<nodes: 0 is the RSU, 1... are service vehicles (files count from 1).
@@ -19,6 +27,14 @@ public final class SingleRSUScenario: Sendable {
   /// V.
   public let delayWeight: Double
   public let gammaRule: GammaRule
+  public let rewardRule: RewardRule
+
+  /// Probability that a client has a task in a slot; P1: 1.
+  public let taskProbability: Double
+  /// Bounds of every queue's backlog at an episode's start, GFLOP; P1: 0, 0.
+  public let initialBacklog: (low: Double, high: Double)
+  /// Work of others at each edge queue: probability in a slot, and mean in GFLOP; P1: 0, 0.
+  public let backgroundLoad: (probability: Double, mean: Double)
 
   /// Names of the DNN types in the run, in the order in which clients first have them.
   public let typeNames: [String]
@@ -53,8 +69,12 @@ public final class SingleRSUScenario: Sendable {
   public let backlogScale, positionScale: Double
   public let seed: UInt64
 
+  /// Mean rate to the RSU and to a vehicle, in bit/s.
+  private let canonicalRates: (rsu: Double, vehicle: Double)
+
   let fading: RandomField
   let roles: RandomField
+  let taskGeneration, initialBacklogs, background: RandomField
 
   /// Number of layers of a client's DNN.
   public func layers(ofClient client: Int) -> Int { layersOfType[typeOfClient[client]] }
@@ -64,6 +84,13 @@ public final class SingleRSUScenario: Sendable {
   public var observationSize: Int { 2 * nodes + 1 }
   /// Queues in all: clients, types at the RSU, service vehicles, in that order.
   public var queues: Int { clients + types + serviceVehicles }
+
+  /// Mean rate to a node, in bit/s, the same for every client, slot and episode: the mean over fading at the
+  /// mean distance of vehicles spread evenly over the RSU's range (ours): half the coverage to the RSU,
+  /// two thirds of it (or of the V2V range) between vehicles.
+  public func canonicalRate(node: Int) -> Double {
+    node == 0 ? canonicalRates.rsu : canonicalRates.vehicle
+  }
 
   /// Name of a queue in files: `client:1`, `rsu:vgg16`, `service:2` (numbered as nodes: the RSU is 1).
   public func queueName(_ queue: Int) -> String {
@@ -82,6 +109,11 @@ public final class SingleRSUScenario: Sendable {
     slotLength = parameters.number("slotLength")
     delayWeight = parameters.number("V")
     gammaRule = GammaRule(rawValue: parameters.text("gamma")) ?? .corrected
+    rewardRule = RewardRule(rawValue: parameters.text("reward")) ?? .printed
+    taskProbability = parameters.number("taskProbability")
+    initialBacklog = try SingleRSUScenario.range("initialBacklog", parameters)
+    let others = parameters.list("backgroundLoad").map { ParameterValue.numberValue($0) }
+    backgroundLoad = (others[0], others[1])
     self.seed = seed
     self.rsuX = rsuX
     self.rsuY = rsuY
@@ -103,7 +135,9 @@ public final class SingleRSUScenario: Sendable {
         advice: "Rename one of the files: the name marks the type's queue at the RSU")
     }
     typeNames = chosen.map(\.name)
-    typeOfClient = SingleRSUEnvironment.typeVector(parameters).map { names.firstIndex(of: $0) ?? 0 }
+    typeOfClient = SingleRSUEnvironment.typeVector(parameters, seed: seed).map {
+      names.firstIndex(of: $0) ?? 0
+    }
     layersOfType = chosen.map(\.layers.count)
     let workload = Workload(rawValue: parameters.text("workload")) ?? .p1
     let cuts = chosen.map { $0.cuts(workload, skipAware: parameters.flag("skipAware")) }
@@ -122,14 +156,9 @@ public final class SingleRSUScenario: Sendable {
     // Indexed by vehicle, so that a sweep over numbers of vehicles keeps the capacities of those it shares.
     let capacities = RandomField(seed: seed, .capacities)
     func draw(_ key: String, group: Int, count: Int) throws -> [Double] {
-      let range = parameters.list(key).map { ParameterValue.numberValue($0) }
-      guard range[0] <= range[1] else {
-        throw InputError(
-          "the lowest capacity is above the highest", key: key, value: parameters[key].text,
-          advice: "Give [lowest, highest]")
-      }
+      let range = try SingleRSUScenario.range(key, parameters)
       return (0..<count).map {
-        range[0] + (range[1] - range[0]) * capacities.uniform(group, $0)
+        range.low + (range.high - range.low) * capacities.uniform(group, $0)
       }
     }
     clientCapacity = try draw("clientCapacity", group: 0, count: clients)
@@ -151,8 +180,31 @@ public final class SingleRSUScenario: Sendable {
     coverage = parameters.number("coverage")
     backlogScale = parameters.number("observationBacklogScale")
     positionScale = parameters.optionalNumber("observationPositionScale") ?? coverage
+    canonicalRates = (
+      channel.meanRate(
+        gain: rsuPathLoss.gain(distance: max(coverage / 2, minimumDistance))),
+      channel.meanRate(
+        gain: vehiclePathLoss.gain(
+          distance: max(min(coverage, v2vRange ?? .infinity) * 2 / 3, minimumDistance)))
+    )
     fading = RandomField(seed: seed, .fading)
     roles = RandomField(seed: seed, .roles)
+    taskGeneration = RandomField(seed: seed, .taskGeneration)
+    initialBacklogs = RandomField(seed: seed, .initialBacklog)
+    background = RandomField(seed: seed, .backgroundLoad)
+  }
+
+  /// A pair [low, high] of a uniform distribution.
+  private static func range(
+    _ key: String, _ parameters: ParameterValues
+  ) throws -> (low: Double, high: Double) {
+    let range = parameters.list(key).map { ParameterValue.numberValue($0) }
+    guard range[0] <= range[1] else {
+      throw InputError(
+        "the lowest value is above the highest", key: key, value: parameters[key].text,
+        advice: "Give [lowest, highest]")
+    }
+    return (range[0], range[1])
   }
 }
 

@@ -6,11 +6,13 @@
 /// GFLOP, V weighs seconds.
 public struct SlotObjective: Sendable {
   public let scenario: SingleRSUScenario
+  /// Clients that have a task: the others cost nothing, whatever is decided for them.
+  public private(set) var tasks: [Bool]
   /// Cost of running up to a cut locally, `[client * cutStride + cut]`: V d_loc + Q_i W.
   public private(set) var localCost: [Double]
   /// Cost of sending one bit, `[client * nodes + node]`: V / rate; infinite where a node is out of range.
   public private(set) var bitCost: [Double]
-  /// What no decision changes: - sum Q f tau over clients and service vehicles.
+  /// What no decision changes: - sum Q f tau over clients and service vehicles, and sum Q times the work of others.
   public private(set) var constant = 0.0
   /// Backlogs of the types at the RSU, GFLOP.
   public private(set) var typeBacklog: [Double]
@@ -27,6 +29,7 @@ public struct SlotObjective: Sendable {
 
   public init(scenario: SingleRSUScenario) {
     self.scenario = scenario
+    tasks = [Bool](repeating: true, count: scenario.clients)
     localCost = [Double](repeating: 0, count: scenario.clients * scenario.cutStride)
     bitCost = [Double](repeating: 0, count: scenario.clients * scenario.nodes)
     typeBacklog = [Double](repeating: 0, count: scenario.types)
@@ -42,6 +45,33 @@ public struct SlotObjective: Sendable {
 
   /// Fills the tables for a slot.
   public mutating func prepare(_ situation: SlotSituation) {
+    prepare(backlogs: situation.backlogs, tasks: situation.tasks) { client, node in
+      situation.allows(client: client, node: node)
+        ? situation.link(client: client, node: node).rate : 0
+    }
+    for (backlog, work) in zip(situation.backlogs, situation.background) {
+      constant += backlog * work
+    }
+  }
+
+  /// Fills the tables for backlogs (GFLOP) as they are, were or may be, with the mean rate of each kind of link: the
+  /// canonical slot, which depends on queues and tasks alone.
+  ///
+  /// - Parameter situation: whose vehicles are in range of each other; nil for all.
+  public mutating func prepareCanonical(
+    backlogs: [Double], tasks: [Bool], reach situation: SlotSituation? = nil
+  ) {
+    let scenario = scenario
+    prepare(backlogs: backlogs, tasks: tasks) { client, node in
+      situation?.allows(client: client, node: node) ?? true
+        ? scenario.canonicalRate(node: node) : 0
+    }
+  }
+
+  private mutating func prepare(
+    backlogs: [Double], tasks: [Bool], rate: (_ client: Int, _ node: Int) -> Double
+  ) {
+    self.tasks = tasks
     let stride = scenario.cutStride
     let weight = scenario.delayWeight
     let tau = scenario.slotLength
@@ -49,25 +79,24 @@ public struct SlotObjective: Sendable {
     for i in 0..<scenario.clients {
       let type = scenario.typeOfClient[i]
       let capacity = scenario.clientCapacity[i]
-      let backlog = situation.clientBacklog(i)
+      let backlog = backlogs[i]
       constant -= backlog * capacity * tau
+      if !tasks[i] { continue }
       localCost[i * stride] = 0
       for cut in 1...scenario.layersOfType[type] {
         let work = scenario.localWork[type * stride + cut]
         localCost[i * stride + cut] = weight * ((backlog + work) / capacity) + backlog * work
       }
       for node in 0..<scenario.nodes {
-        bitCost[i * scenario.nodes + node] =
-          situation.allows(client: i, node: node)
-          ? weight / situation.link(client: i, node: node).rate : .infinity
+        bitCost[i * scenario.nodes + node] = weight / rate(i, node)
       }
     }
     for k in 0..<scenario.types {
-      typeBacklog[k] = situation.rsuBacklog(type: k)
+      typeBacklog[k] = backlogs[scenario.clients + k]
       pressure[k] = typeBacklog[k] * tau
     }
     for j in 0..<scenario.serviceVehicles {
-      serviceBacklog[j] = situation.serviceBacklog(node: j + 1)
+      serviceBacklog[j] = backlogs[scenario.clients + scenario.types + j]
       constant -= serviceBacklog[j] * scenario.serviceCapacity[j] * tau
     }
   }
@@ -122,7 +151,7 @@ public struct SlotObjective: Sendable {
     countUsers(except: -1, cuts: cuts, nodes: nodes, at: offset)
     var sum = constant
     let stride = scenario.cutStride
-    for i in 0..<scenario.clients {
+    for i in 0..<scenario.clients where tasks[i] {
       let type = scenario.typeOfClient[i]
       let cut = cuts[offset + i]
       sum += localCost[i * stride + cut]
@@ -154,6 +183,9 @@ public struct SlotObjective: Sendable {
   public mutating func bestResponse(
     of client: Int, cuts: [Int], nodes: [Int]
   ) -> BestResponse {
+    guard tasks[client] else {
+      return BestResponse(cut: cuts[client], node: nodes[client], change: 0)
+    }
     let stride = scenario.cutStride
     let type = scenario.typeOfClient[client]
     let layers = scenario.layersOfType[type]
@@ -209,6 +241,72 @@ public struct SlotObjective: Sendable {
       ? best : BestResponse(cut: present.cut, node: present.node, change: 0)
   }
 
+  /// P of every action a = cut J + node of a client less P of the slot without it, the others' choices as they are.
+  ///
+  /// Infinite for a node out of range. All-local actions cost the same at every node.
+  /// - Complexity: (L + 1) J evaluations of a few operations, L divisions of the RSU's capacity.
+  public mutating func costs(
+    ofClient client: Int, cuts: [Int], nodes: [Int]
+  ) -> [Double] {
+    let stride = scenario.cutStride
+    let type = scenario.typeOfClient[client]
+    let layers = scenario.layersOfType[type]
+    countUsers(except: client, cuts: cuts, nodes: nodes)
+    var result = [Double](
+      repeating: localCost[client * stride + layers], count: (layers + 1) * scenario.nodes)
+    let withoutClient = rsuCost()
+    let workBefore = typeWork[type]
+    typeUsers[type] += 1
+    for cut in 0..<layers {
+      let entry = type * stride + cut
+      let work = scenario.remoteWork[entry]
+      typeWork[type] = workBefore + work
+      let own = localCost[client * stride + cut]
+      let bits = scenario.cutBits[entry]
+      for node in 0..<scenario.nodes {
+        let shared =
+          node == 0
+          ? rsuCost() - withoutClient
+          : serviceCost(
+            node - 1, users: serviceUsers[node - 1] + 1, work: serviceWork[node - 1] + work)
+            - (serviceUsers[node - 1] == 0
+              ? 0
+              : serviceCost(node - 1, users: serviceUsers[node - 1], work: serviceWork[node - 1]))
+        result[cut * scenario.nodes + node] =
+          own + bitCost[client * scenario.nodes + node] * bits + shared
+      }
+    }
+    return result
+  }
+
+  /// Every queue that is to be expected after a decision in the prepared slot, GFLOP: the RSU's capacity divided as if
+  /// all of the slot's tasks were there, the tasks' work weighted, the work of others at its mean.
+  ///
+  /// - Parameter taskShare: the probability of each client's task.
+  public mutating func expectedBacklogs(
+    after decision: SlotDecision, from backlogs: [Double], taskShare: [Double]
+  ) -> [Double] {
+    countUsers(except: -1, cuts: decision.cuts, nodes: decision.nodes)
+    _ = rsuCost()
+    let edge = scenario.clients..<scenario.queues
+    var arrivals = [Double](repeating: 0, count: scenario.clients)
+    arrivals += edge.map { _ in scenario.meanBackground }
+    for i in 0..<scenario.clients where tasks[i] {
+      let type = scenario.typeOfClient[i]
+      let entry = type * scenario.cutStride + decision.cuts[i]
+      arrivals[i] += taskShare[i] * scenario.localWork[entry]
+      if decision.cuts[i] < scenario.layersOfType[type] {
+        arrivals[scenario.queue(client: i, node: decision.nodes[i])] +=
+          taskShare[i] * scenario.remoteWork[entry]
+      }
+    }
+    let capacities = scenario.clientCapacity + typeCapacity + scenario.serviceCapacity
+    return backlogs.indices.map {
+      backlogAfterSlot(
+        backlogs[$0], served: capacities[$0] * scenario.slotLength, arrivals: arrivals[$0])
+    }
+  }
+
   /// Lets one client after the other take its best response until none gains: P of the decision left.
   public mutating func descend(_ decision: inout SlotDecision) -> Double {
     // Gains of the size of rounding errors are none: they could go round in circles.
@@ -248,7 +346,7 @@ public struct SlotObjective: Sendable {
       serviceUsers[j] = 0
       serviceWork[j] = 0
     }
-    for i in 0..<scenario.clients where i != client {
+    for i in 0..<scenario.clients where i != client && tasks[i] {
       let type = scenario.typeOfClient[i]
       let cut = cuts[offset + i]
       let node = nodes[offset + i]

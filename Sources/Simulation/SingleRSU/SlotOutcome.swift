@@ -1,5 +1,7 @@
 /// What became of one client's task in a slot.
 public struct TaskOutcome: Sendable, Equatable {
+  /// The client whose task it is.
+  public var client: Int
   /// Number of layers that ran locally (phi - 1).
   public var cut: Int
   /// Node chosen (xi - 1).
@@ -26,19 +28,21 @@ public struct QueueOutcome: Sendable, Equatable {
   public var capacity: Double
   /// Tasks that brought work.
   public var users: Int
-  /// In GFLOP: at the slot's start, brought in the slot, at its end.
+  /// In GFLOP: at the slot's start, brought in the slot (`background` included), at its end.
   public var backlog, arrivals, backlogAfter: Double
+  /// Work of others among the arrivals, in GFLOP.
+  public var background = 0.0
 }
 
 /// Everything that followed from the decisions of a slot.
 public struct SlotOutcome: Sendable {
   public let situation: SlotSituation
-  /// One for each client.
+  /// One for each client that has a task, in the clients' order.
   public let tasks: [TaskOutcome]
   /// Clients, types at the RSU, service vehicles.
   public let queues: [QueueOutcome]
   /// P of the slot, P1 eq (34).
   public let objective: Double
-  /// -P, P1 eq (58).
-  public var reward: Double { -objective }
+  /// What agents are paid: -P, P1 eq (58), unless the scenario's rule is another.
+  public let reward: Double
 }

@@ -21,6 +21,10 @@ public struct SlotSituation: Sendable {
   let fadingIndex: Int
   /// Backlogs at the slot's start in GFLOP: clients, types at the RSU, service vehicles.
   public let backlogs: [Double]
+  /// Whether each client has a task in this slot.
+  public let tasks: [Bool]
+  /// Work of others that will arrive in this slot, by queue, GFLOP: no agent may look at it.
+  let background: [Double]
 
   /// Start of the slot on the trace's clock, in seconds.
   public var time: Double { positions.startTime + Double(slot) * scenario.slotLength }

@@ -2,57 +2,109 @@ internal import Neural
 internal import Simulation
 internal import Support
 
-/// What MAD2RL and P-QMIX have in common: the training procedure of P1, Sec. 7.5, around the agents' networks.
+/// Settings of P-QMIX: the training procedure of P1, Sec. 7.5, around plain q-networks.
+struct PQMIXSettings: Settings {
+  /// What the networks and the gradient step need.
+  var training = QMIXTraining()
+  @Setting(1...10_000_000, source: "ours", "Transitions that the replay buffer holds.")
+  var replayCapacity = 100_000
+  @Setting(
+    1...100_000, unit: "episodes", source: "ours",
+    "Episodes before the first gradient step; they fix the reward scale.")
+  var warmupEpisodes = 10
+  @Setting(0...1, source: "ours", "Share of random actions at the start.")
+  var epsilonStart = 1.0
+  @Setting(0...1, source: "ours", "Share of random actions after the decay.")
+  var epsilonEnd = 0.05
+  @Setting(
+    0...1, source: "ours", "Share of all training steps over which epsilon falls linearly.")
+  var epsilonDecayShare = 1.0 / 3
+  @Setting(
+    source: "ours", "Clients of one DNN type share a network instead of each having its own.")
+  var shared = false
+
+  /// Some episodes must be left to learn in.
+  func check(_ all: ParameterValues, given: Set<String>) throws {
+    let run = TrainingRunSettings(all)
+    guard warmupEpisodes >= run.episodes else { return }
+    let isWarmupGiven = given.contains($warmupEpisodes.key)
+    throw InputError(
+      "leaves no episode to learn in, there are \(run.episodes)",
+      key: isWarmupGiven ? $warmupEpisodes.key : run.$episodes.key,
+      value: String(isWarmupGiven ? warmupEpisodes : run.episodes),
+      advice: "warmupEpisodes (\(warmupEpisodes)) must be less than episodes (\(run.episodes))")
+  }
+}
+
+/// Settings of MAD2RL: those of P-QMIX, and the reverse diffusion.
+struct MAD2RLSettings: Settings {
+  var qmix = PQMIXSettings()
+  var diffusion = Diffusion()
+  @Setting(
+    source: "P1 (41), (43), (59)",
+    "All choices as the paper prints them: prediction epsilon, q softmax, noiseOutput linear, "
+      + "no clip, mixer printed.")
+  var printed = false
+
+  /// Carries out `printed: true`, so that a run's record says what is computed, and checks the diffusion's
+  /// coefficients.
+  mutating func settle(_ all: ParameterValues, given: Set<String>) throws {
+    try qmix.check(all, given: given)
+    if printed {
+      try choose(\.qmix.training.mixer, qmix.training.$mixer, .linear, given)
+      try choose(\.diffusion.prediction, diffusion.$prediction, .epsilon, given)
+      try choose(\.diffusion.q, diffusion.$q, .softmax, given)
+      try choose(\.diffusion.noiseOutput, diffusion.$noiseOutput, .linear, given)
+      try choose(\.diffusion.clip, diffusion.$clip, nil, given)
+    }
+    if !DiffusionSchedule(diffusion).isFinite {
+      throw InputError(
+        "makes coefficients of the reverse diffusion that are not finite numbers with "
+          + "prediction \(diffusion.prediction) and \(diffusion.steps) steps",
+        key: diffusion.$betaMax.key, value: diffusion.betaMax.parameterValue.text,
+        advice: "P1 uses 0.1 to 10")
+    }
+  }
+
+  private mutating func choose<Value: SettingValue & Equatable>(
+    _ field: WritableKeyPath<Self, Value>, _ parameter: Parameter, _ choice: Value,
+    _ given: Set<String>
+  ) throws {
+    if given.contains(parameter.key), self[keyPath: field] != choice {
+      throw InputError(
+        "contradicts printed: true, which stands for \(choice.parameterValue.text)",
+        key: parameter.key, value: self[keyPath: field].parameterValue.text,
+        advice: "Leave out one of the two")
+    }
+    self[keyPath: field] = choice
+  }
+}
+
+/// QMIX on joint transitions, in two forms: MAD2RL and its baseline P-QMIX (P1, Sec. 6 to 8).
 ///
-/// Acting is epsilon-greedy; one replay buffer of joint transitions; after the warm-up one gradient step a slot on
-/// the loss (60), (61) through the mixer (59), and the soft update (62), (63).
-struct QMIXLearner {
-  /// The parameters of the training procedure.
-  static let parameters: [Parameter] = [
-    Parameter(
-      "learningRate", .number(1e-8...1), default: .number(5e-4), source: "P1 §8.1",
-      "Step size of Adam."),
-    Parameter(
-      "discount", .number(0...0.9999), default: .number(0.99), source: "P1 §8.1",
-      "Weight of the next slot's value in the target; 0 minimises each slot's objective."),
-    Parameter(
-      "softUpdate", .number(1e-6...1), default: .number(0.001), source: "P1 (62), §8.1",
-      "Share of the online networks that enters the target networks after each step."),
-    Parameter(
-      "batchSize", .integer(1...4096), default: .integer(64), source: "ours",
-      "Transitions of a mini-batch."),
-    Parameter(
-      "replayCapacity", .integer(1...10_000_000), default: .integer(100_000), source: "ours",
-      "Transitions that the replay buffer holds."),
-    Parameter(
-      "warmupEpisodes", .integer(1...100_000), default: .integer(10), unit: "episodes",
-      source: "ours", "Episodes before the first gradient step; they fix the reward scale."),
-    Parameter(
-      "epsilonStart", .number(0...1), default: .number(1), source: "ours",
-      "Share of random actions at the start."),
-    Parameter(
-      "epsilonEnd", .number(0...1), default: .number(0.05), source: "ours",
-      "Share of random actions after the decay."),
-    Parameter(
-      "epsilonDecayShare", .number(0...1), default: .number(1.0 / 3), source: "ours",
-      "Share of all training steps over which epsilon falls linearly."),
-    Parameter(
-      "gradientClip", .optional(.number(1e-6...1e9)), default: .number(10), source: "ours",
-      "Bound of the norm of all gradients together."),
-    Parameter(
-      "mixer", .choice(["monotonic", "printed"]), default: .text("monotonic"), source: "P1 (59)",
-      "monotonic: QMIX's non-negative weights and ELU; printed: linear, unconstrained."),
-    Parameter(
-      "shared", .flag, default: .flag(false), source: "ours",
-      "Clients of one DNN type share a network instead of each having its own."),
-    Parameter(
-      "hidden", .list(of: .integer(1...4096), count: 1...8),
-      default: .list([.integer(256), .integer(256), .integer(256)]), source: "P1 §8.1",
-      "Widths of the hidden layers of an agent's network."),
-  ]
+/// Every client's q-values come from its own network and its own observation: with **MAD2RL** out of a reverse diffusion
+/// of M steps that starts from Gaussian noise (Algorithm 1), with **P-QMIX** out of a plain network. The mixer (59) joins
+/// the values taken and trains all networks end to end, so that a difference between the two is the diffusion's.
+/// Acting is epsilon-greedy; one replay buffer of joint transitions; after the warm-up one gradient step a slot on the
+/// loss (60), (61), and the soft update (62), (63). What a step does with networks is in `QMIXCore.trainStep`.
+struct QMIX: Agent {
+  typealias Model = SingleRSUEnvironment
+
+  static let mad2rl = Algorithm<SingleRSUEnvironment>(
+    name: "mad2rl", version: 2, summary: "Diffusion-based QMIX (P1).", isLearner: true,
+    settings: MAD2RLSettings.self, settle: { try $0.settle($1, given: $2) },
+    make: {
+      try QMIX(environment: $0, settings: $1.qmix, diffusion: $1.diffusion, context: $2)
+    })
+
+  static let pQMIX = Algorithm<SingleRSUEnvironment>(
+    name: "p-qmix", version: 2, summary: "QMIX with plain q-networks (P1).", isLearner: true,
+    settings: PQMIXSettings.self, settle: { try $0.check($1, given: $2) },
+    make: { try QMIX(environment: $0, settings: $1, diffusion: nil, context: $2) })
+
+  // MARK: Networks
 
   private let core: QMIXCore
-  private let kernels: Kernels
   private let batch: JointBatch
   private let actions: [Int]
   private let observation: Int
@@ -60,7 +112,7 @@ struct QMIXLearner {
   private let isShared: Bool
   private let typeNames: [String]
   private let typeOfClient: [Int]
-  private var buffer: JointReplayBuffer
+  private(set) var buffer: JointReplayBuffer
   private let exploration: ExplorationSchedule
   private let warmupEpisodes: Int
   private var rewardScale = RewardScale()
@@ -77,44 +129,35 @@ struct QMIXLearner {
   private var step = 0
   private var losses = (sum: 0.0, count: 0)
 
-  /// - Parameters:
-  ///   - diffusion: Settings of the reverse diffusion; nil for plain q-networks.
-  ///   - mixer: `monotonic` or `printed`.
+  /// - Parameter diffusion: nil for plain q-networks.
   init(
-    environment: SingleRSUEnvironment, parameters: ParameterValues, context: AgentContext,
-    diffusion: Diffusion?, mixer: String
+    environment: SingleRSUEnvironment, settings: PQMIXSettings, diffusion: Diffusion?,
+    context: AgentContext
   ) throws {
     let scenario = environment.scenario
     actions = (0..<scenario.clients).map { scenario.actions(ofClient: $0) }
     observation = scenario.observationSize
     nodes = scenario.nodes
-    isShared = parameters.flag("shared")
+    isShared = settings.shared
     typeNames = scenario.typeNames
     typeOfClient = scenario.typeOfClient
-    var settings = QMIXSettings(actions: actions, observation: observation)
-    settings.hidden = parameters.integers("hidden")
-    settings.diffusion = diffusion
-    settings.mixer = mixer == "printed" ? .linear : .monotonic
-    settings.gamma = parameters.number("discount")
-    settings.adam = Adam(learningRate: parameters.number("learningRate"))
-    settings.softUpdate = parameters.number("softUpdate")
-    settings.clipNorm = parameters.optionalNumber("gradientClip")
-    settings.batch = parameters.integer("batchSize")
-    if isShared { settings.networkOfAgent = scenario.typeOfClient }
-    kernels = context.kernels
+    var shape = QMIXSettings(actions: actions, observation: observation)
+    shape.training = settings.training
+    shape.diffusion = diffusion
+    if isShared { shape.networkOfAgent = scenario.typeOfClient }
     let seed = context.seed
     var initialisation = RandomStream(seed: seed, .initialisation)
-    core = try QMIXCore(settings, kernels: kernels, using: &initialisation)
-    batch = JointBatch(settings)
+    core = try QMIXCore(shape, kernels: context.kernels, using: &initialisation)
+    batch = JointBatch(shape)
     buffer = JointReplayBuffer(
-      capacity: parameters.integer("replayCapacity"), agents: actions.count,
+      capacity: settings.replayCapacity, agents: actions.count,
       stateSize: actions.count * observation,
-      maskSize: scenario.v2vRange != nil ? actions.reduce(0, +) : 0)
+      maskSize: scenario.v2vRange != nil || scenario.taskProbability < 1
+        ? actions.reduce(0, +) : 0)
     exploration = ExplorationSchedule(
-      start: parameters.number("epsilonStart"), end: parameters.number("epsilonEnd"),
-      steps: Int(parameters.number("epsilonDecayShare") * Double(context.episodes * scenario.slots))
-    )
-    warmupEpisodes = parameters.integer("warmupEpisodes")
+      start: settings.epsilonStart, end: settings.epsilonEnd,
+      steps: Int(settings.epsilonDecayShare * Double(context.episodes * scenario.slots)))
+    warmupEpisodes = settings.warmupEpisodes
     noise = NoiseStream(seed: RandomField(seed: seed, .diffusionNoise).bits(0))
     evaluationNoise = RandomField(seed: seed, .evaluationNoise)
     noiseOfEvaluation = NoiseStream(seed: evaluationNoise.bits(0))
@@ -127,11 +170,14 @@ struct QMIXLearner {
       epsilon: exploration.epsilon(step: step), losses: losses.sum, steps: losses.count)
   }
 
+  /// What rewards are divided by before they are learnt from.
+  var rewardDivisor: Double { rewardScale.divisor }
+
   /// What the losses are measured in, and what of networks and optimiser no parameter says.
   var constants: [String: JSONValue] {
     let settings = core.settings
     return [
-      "rewardDivisor": .number(rewardScale.divisor),
+      "rewardDivisor": .number(rewardDivisor),
       "trainedParameters": .integer(core.store.layout.parameterCount),
       "mixerEmbedding": .integer(settings.mixerEmbedding),
       "hypernetworkHidden": .list(settings.hyperHidden.map { .integer($0) }),
@@ -141,16 +187,7 @@ struct QMIXLearner {
     ]
   }
 
-  /// What holds for both learners: some episodes must be left to learn in.
-  static func settle(_ values: inout ParameterValues, _ given: Set<String>) throws {
-    let (warmup, episodes) = (values.integer("warmupEpisodes"), values.integer("episodes"))
-    guard warmup >= episodes else { return }
-    throw InputError(
-      "leaves no episode to learn in, there are \(episodes)",
-      key: given.contains("warmupEpisodes") ? "warmupEpisodes" : "episodes",
-      value: String(given.contains("warmupEpisodes") ? warmup : episodes),
-      advice: "warmupEpisodes (\(warmup)) must be less than episodes (\(episodes))")
-  }
+  // MARK: Act
 
   mutating func beginEpisode(_ episode: Int, phase: Phase) {
     losses = (0, 0)
@@ -162,15 +199,13 @@ struct QMIXLearner {
     }
   }
 
-  // MARK: Act
-
   /// Every client's action: greedy by its q-values or, in training with probability epsilon, random.
-  mutating func decide(_ situation: SlotSituation, phase: Phase) -> [Int] {
+  mutating func decide(_ situation: SlotSituation, phase: Phase) throws -> SlotDecision {
     let epsilon = phase == .train ? exploration.epsilon(step: step) : 0
     if phase == .train { step += 1 }
     var stream = phase == .train ? noise : noiseOfEvaluation
     defer { if phase == .train { noise = stream } else { noiseOfEvaluation = stream } }
-    return actions.indices.map { client in
+    let chosen = actions.indices.map { client in
       let allowed = allowedActions(situation, client)
       if epsilon > 0, explorationStream.uniform() < epsilon {
         guard let allowed else { return explorationStream.index(below: actions[client]) }
@@ -181,6 +216,7 @@ struct QMIXLearner {
         agent: client, observation: situation.observation(ofClient: client), allowed: allowed,
         noise: &stream)
     }
+    return SlotDecision(actions: chosen, nodes: nodes)
   }
 
   // MARK: Learn
@@ -189,10 +225,14 @@ struct QMIXLearner {
   ///
   /// The end of an episode is a truncation: its last transition bootstraps like any other.
   mutating func learn(
-    _ situation: SlotSituation, actions taken: [Int], reward: Double, next: SlotSituation
+    _ situation: SlotSituation, _ decision: SlotDecision, _ outcome: SlotOutcome,
+    next: SlotSituation?
   ) throws {
+    guard let next else { return }
+    let reward = outcome.reward
     buffer.append(
-      state: situation.jointState(), actions: taken, reward: reward, nextState: next.jointState(),
+      state: situation.jointState(), actions: decision.actions(nodes: nodes), reward: reward,
+      nextState: next.jointState(),
       nextAllowed: buffer.maskSize == 0
         ? [] : actions.indices.flatMap { allowedActions(next, $0) ?? [] })
     guard episode > warmupEpisodes else {
@@ -215,9 +255,14 @@ struct QMIXLearner {
 
   /// One flag per action a = cut * J + node; nil when nothing is restricted.
   ///
-  /// A client out of every service vehicle's range keeps the RSU, so there always is an action.
+  /// A client out of every service vehicle's range keeps the RSU, so there always is an action. One without a task has
+  /// the first of its all-local actions alone, which does nothing then.
   private func allowedActions(_ situation: SlotSituation, _ client: Int) -> [Bool]? {
     guard buffer.maskSize > 0 else { return nil }
+    guard situation.tasks[client] else {
+      let idle = actions[client] - nodes
+      return (0..<actions[client]).map { $0 == idle }
+    }
     let nodes = (0..<nodes).map { situation.allows(client: client, node: $0) }
     return (0..<actions[client]).map { nodes[$0 % nodes.count] }
   }
@@ -270,12 +315,11 @@ struct QMIXLearner {
         "the policy has no network for this DNN", key: "dnnTypes", value: name,
         advice: "It has one for each of \(known.joined(separator: ", "))")
     }
-    let types = SingleRSUEnvironment.typeVector(trained)
     for (client, count) in self.actions.enumerated() {
       let name = typeNames[typeOfClient[client]]
-      guard let like = types.firstIndex(of: name), like < actions.count, actions[like] == count,
-        observation == self.observation
-      else { throw otherShape(actions, observation) }
+      guard known.contains(name), actions.contains(count), observation == self.observation else {
+        throw otherShape(actions, observation)
+      }
     }
     try core.restoreNetworks(bytes, savedNetworks: networks)
   }
