@@ -37,12 +37,12 @@ public struct InputError: Error, Equatable, Sendable, CustomStringConvertible {
   public var description: String {
     var text = ""
     if let file {
-      text += file
+      text += InputError.visible(file)
       if let line { text += ":\(line)" }
       if let line, let column, line > 0 { text += ":\(column)" }
       text += ": "
     }
-    if let key { text += "\(key): " }
+    if let key { text += "\(InputError.visible(key)): " }
     text += problem
     if let value { text += " (got \(InputError.quoted(value)))" }
     text += "."
@@ -57,19 +57,26 @@ public struct InputError: Error, Equatable, Sendable, CustomStringConvertible {
     return copy
   }
 
-  /// A value in quotation marks, control characters escaped and shortened to 120 characters.
+  /// A value in quotation marks, shortened to 120 characters, with nothing that a terminal would obey.
   static func quoted(_ value: String) -> String {
-    var text = "'"
-    for scalar in value.unicodeScalars.prefix(120) {
-      switch scalar {
-      case "\n": text += "\\n"
-      case "\t": text += "\\t"
-      case "\r": text += "\\r"
-      case _ where scalar.value < 32: text += "\\u{\(String(scalar.value, radix: 16))}"
-      default: text.unicodeScalars.append(scalar)
+    let shown = visible(String(String.UnicodeScalarView(value.unicodeScalars.prefix(120))))
+    return "'\(shown)\(value.unicodeScalars.count > 120 ? "…" : "")'"
+  }
+
+  /// Text of an input for a message: control characters (also those above 127), line separators and marks that
+  /// change the direction of writing are escaped, so that it cannot command a terminal or look like another line.
+  public static func visible(_ text: String) -> String {
+    var result = ""
+    for scalar in text.unicodeScalars {
+      switch scalar.value {
+      case 9: result += "\\t"
+      case 10: result += "\\n"
+      case 13: result += "\\r"
+      case 0..<32, 0x7F..<0xA0, 0x200E, 0x200F, 0x2028...0x202E, 0x2066...0x2069, 0xFEFF:
+        result += "\\u{\(String(scalar.value, radix: 16))}"
+      default: result.unicodeScalars.append(scalar)
       }
     }
-    if value.unicodeScalars.count > 120 { text += "…" }
-    return text + "'"
+    return result
   }
 }

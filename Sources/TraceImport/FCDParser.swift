@@ -276,7 +276,9 @@ final class FCDParser {
     // The last row is the farthest from where the step began.
     if base + Int(rows[rows.count - 1].end) - stepStart > limits.step {
       index = rows.firstIndex { base + Int($0.end) - stepStart > limits.step } ?? 0
+      let tooLong = index
       try session.add(UnsafeBufferPointer(rebasing: rows[0..<index]), text: text, current: &index)
+      index = tooLong
       throw stepTooLong
     }
     try session.add(rows, text: text, current: &index)
@@ -320,7 +322,7 @@ final class FCDParser {
       let text = (bytes.baseAddress! + start).assumingMemoryBound(to: CChar.self)
       let status = xmlParseChunk(context, text, Int32(count), 0)
       if let failure { throw failure }
-      if status != 0 { throw notWellFormed() }
+      if status != 0 { throw notWellFormed(status) }
       start += count
     }
   }
@@ -355,7 +357,7 @@ final class FCDParser {
     synchronise()
     isFinishing = true
     let status = xmlParseChunk(context, nil, 0, 1)
-    if status != 0 { throw notWellFormed() }
+    if status != 0 { throw notWellFormed(status) }
     if let failure { throw failure }
   }
 
@@ -424,10 +426,14 @@ final class FCDParser {
       byte: byte)
   }
 
-  private func notWellFormed() -> InputError {
-    guard let syntaxError else {
-      return error("is not well-formed XML", advice: rescueAdvice)
-    }
+  private func notWellFormed(_ code: Int32) -> InputError {
+    // An error of an encoding comes without the parser, and without words.
+    let syntaxError =
+      self.syntaxError
+      ?? SyntaxError(
+        message: code == Int32(XML_I18N_CONV_FAILED.rawValue)
+          ? "bytes that are none of its encoding" : "error \(code) of libxml2", line: line ?? 0,
+        code: code, byte: position)
     return located(
       InputError(
         "is truncated or damaged XML (\(syntaxError.message))",
@@ -437,12 +443,13 @@ final class FCDParser {
 
   /// What helps, by the cause.
   private func advice(_ error: SyntaxError) -> String {
+    let encoding =
+      "Name the true encoding in the first line (encoding=\"ISO-8859-1\"), or convert the file with iconv"
+    if error.message.contains("not proper UTF-8") { return encoding }
     switch UInt32(bitPattern: error.code) {
     case XML_ERR_INVALID_ENCODING.rawValue, XML_ERR_UNKNOWN_ENCODING.rawValue,
       XML_ERR_UNSUPPORTED_ENCODING.rawValue, XML_I18N_CONV_FAILED.rawValue:
-      return
-        "Name the true encoding in the first line (encoding=\"ISO-8859-1\"), or convert the file "
-        + "with iconv"
+      return encoding
     case XML_ERR_HYPHEN_IN_COMMENT.rawValue: return "A comment must not hold '--': remove it there"
     case XML_ERR_NAME_REQUIRED.rawValue where error.message.contains("EntityRef"),
       XML_ERR_ENTITYREF_SEMICOL_MISSING.rawValue, XML_ERR_UNDECLARED_ENTITY.rawValue:

@@ -162,7 +162,7 @@ extension ImportSummary {
   /// What to say of content that was left out, a sentence each without a full stop.
   var leftOutWarnings: [String] {
     leftOut.map {
-      "\($0.what) was left out (\($0.count) times, first in line \($0.line)): is the input damaged?"
+      "\($0.what) was left out (\($0.count) times, first in line \($0.line)); the input may be damaged"
     }
   }
 }

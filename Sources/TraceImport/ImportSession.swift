@@ -253,6 +253,8 @@ struct ImportSession {
     writer.names = seen.selected(kept, count: Int(keptCount))
     seen = VehicleNames()
     summary.warnings += types.warnings + countWarnings + summary.leftOutWarnings
+    // They hold names of the input.
+    summary.warnings = summary.warnings.map(InputError.visible)
     writer.notes = summary.warnings
   }
 

@@ -144,7 +144,7 @@ import Testing
     let plan = try place.plan(
       "agents: {mine: {command: [sh, mine.py], files: [mine.py, other.py], silence: 5s}}\n"
         + "grid: {product: {algorithm: [mine]}}\n")
-    let external = try #require(try ExternalAlgorithm.of(plan.runs[0].specification.document))
+    let external = try #require(plan.runs[0].specification.agent)
     let copies = "\(place.results)/test/\(external.folder)"
     #expect(try Files.readText(copies + "/mine.py") == "print(1)")
     #expect(external.command == ["sh", "mine.py"])

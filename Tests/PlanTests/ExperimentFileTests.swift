@@ -254,8 +254,8 @@ import Testing
     Mistake(
       body: "grid: {product: {algorithm: [zero]}}\nprofiles: {a: {figures: []}}",
       says:
-        "x.yaml:5:16: profiles.a.figures: is not a known key. Known are trace, parameters, grid, "
-        + "record, limits."),
+        "x.yaml:5:16: profiles.a.figures: is not a known key. Known are trace, coordinates, net, "
+        + "parameters, grid, record, limits."),
     // Figures.
     Mistake(
       body: "grid: {product: {algorithm: [zero]}}\nfigures: [{id: f, x: clints, y: return}]",

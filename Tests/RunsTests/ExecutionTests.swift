@@ -257,7 +257,7 @@ import Testing
     let context = MemoryContext(folder: place.path("out"))
     #expect(
       sentence { _ = try ExecutionTests.run(place, mixed, context) }
-        == "\(place.results)/test/\(other.runs[0].tracePath): is not the trace that the run was "
+        == "\(place.path("small.fcd.xml")): is not the trace that the run was "
         + "planned with. Plan the experiment anew: its runs get other identities.")
   }
 

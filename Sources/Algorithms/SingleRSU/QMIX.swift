@@ -7,7 +7,7 @@ struct PQMIXSettings: Settings {
   /// What the networks and the gradient step need.
   var training = QMIXTraining()
   @Setting(1...10_000_000, source: "ours", "Transitions that the replay buffer holds.")
-  var replayCapacity = 100_000
+  var replayCapacity = 6_000
   @Setting(
     1...100_000, unit: "episodes", source: "ours",
     "Episodes before the first gradient step; they fix the reward scale.")
