@@ -263,6 +263,23 @@ private func isClose(_ a: Double, _ b: Double, _ tolerance: Double = 1e-12) -> B
     }
   }
 
+  /// Tasks that run locally wait for no RSU: they are no part of the mean.
+  @Test func theMeanWaitIsThatOfOffloadedTasks() throws {
+    var environment = try environment()
+    let outcomes = try run(&environment, tasks: 6) { ($0.task % 3 == 0 ? 2 : 0, 3e9, 7e9) }
+    var metrics = RoadRSUMetrics()
+    for outcome in outcomes { metrics.add(outcome) }
+    let waits = [0, 1, 3, 4].map { outcomes[$0].costs.queueWait }
+    #expect(waits[3] > 1 && outcomes[2].link == nil && outcomes[5].link == nil)
+    let measure = try #require(
+      RoadRSUMetrics.measures.first { $0.name == "mean_queue_wait_s" })
+    guard case .number(let mean) = measure.value(metrics) else {
+      Issue.record("the mean is missing")
+      return
+    }
+    #expect(isClose(mean, waits.reduce(0, +) / 4))
+  }
+
   @Test func aVehicleOutOfRangeMustComputeItself() throws {
     var environment = try environment(points: [(600, 0)])
     environment.beginEpisode(0, phase: .train)

@@ -85,4 +85,14 @@ import Testing
     #expect(seen.count == 1000)
     #expect(field.bits(1, 2, 3) == RandomField(seed: 5, .fading).bits(1, 2, 3))
   }
+
+  /// Every ordered pair of six is drawn equally often: 200 of 6000, with a deviation of 14.
+  @Test func samplesAreUniformAndWithoutRepetition() {
+    var stream = RandomStream(seed: 11, .test)
+    var counts: [[Int]: Int] = [:]
+    for _ in 0..<6000 { counts[stream.sample(2, of: 6), default: 0] += 1 }
+    #expect(counts.count == 30 && counts.keys.allSatisfy { $0[0] != $0[1] })
+    #expect(counts.values.allSatisfy { abs($0 - 200) < 70 })
+    #expect(stream.sample(6, of: 6).sorted() == Array(0..<6))
+  }
 }

@@ -6,16 +6,18 @@ import Synchronization
 @testable import Runs
 @testable import Sweep
 
-/// A folder that is removed with the object.
+/// A folder that is removed with the object. Nothing lies beside it: results of other tests would be taken over.
 final class ScratchFolder {
+  private let parent: String
   let path: String
 
   init() throws {
-    path = NSTemporaryDirectory() + "/ledger-\(UUID().uuidString)"
+    parent = NSTemporaryDirectory() + "/veclab-\(UUID().uuidString)"
+    path = parent + "/ledger"
     try Files.makeFolder(path)
   }
 
-  deinit { try? Files.remove(path) }
+  deinit { try? Files.remove(parent) }
 }
 
 /// Runs that add numbers: slow enough to be disturbed, simple enough to be known beforehand.
