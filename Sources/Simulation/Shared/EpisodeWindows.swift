@@ -27,12 +27,11 @@ public struct EpisodeWindows: Sendable {
     place: String, key: String, advice: String, needsTraining: Bool = true
   ) throws {
     let first = trace.header.firstTime
-    // Rounded to a nanosecond, as the ends of windows are: a window that ends at the split is not lost.
-    let split = ((first + trainShare * (trace.header.lastTime - first)) * 1e9).rounded() / 1e9
+    let split = qualifying.split(trainShare: trainShare)
     let length = Double(qualifying.slots) * qualifying.slotLength
     let parts = [
-      ("training", qualifying.candidates.filter { $0.endTime <= split }, trainShare, needsTraining),
-      ("evaluation", qualifying.candidates.filter { $0.startTime >= split }, 1 - trainShare, true),
+      ("training", split.training, trainShare, needsTraining),
+      ("evaluation", split.evaluation, 1 - trainShare, true),
     ]
     var chosen: [[QualifyingWindows.Candidate]] = []
     for (name, candidates, share, isNeeded) in parts {
