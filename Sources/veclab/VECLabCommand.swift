@@ -25,6 +25,7 @@ struct VECLabCommand: AsyncParsableCommand {
       Bench.self,
       EnvironmentCommand.self,
       AgentGuardCommand.self,
+      Calibrate.self,
     ])
 
   static func main() async {
