@@ -11,10 +11,16 @@ struct FigureData {
 
   /// In the order of the experiment file.
   private(set) var series: [String] = []
+  /// Of each series the value of every key that it is named by; empty where its runs do not know the key.
+  private(set) var seriesValues: [[String]] = []
   private(set) var xs: [ParameterValue] = []
   /// Per cell and metric: the runs' values by seed.
   private var values: [Cell: [[String: [Double]]]] = [:]
   private var incomplete: Set<Cell> = []
+  /// By metric: cells with a run that has no value of it.
+  private var lacking: [Set<Cell>]
+  /// Offered work over capacity of the runs of a cell.
+  private var loads: [Cell: [Double]] = [:]
   /// Series of which a run is missing that would have told the values of x.
   private var incompleteSeries: Set<Int> = []
   private var pooled: [Cell: [String]] = [:]
@@ -37,11 +43,14 @@ struct FigureData {
   ///
   /// - Parameter table: rows of a run's result, in the measures of the figure; nil for a run without result.
   ///   It is asked once for every run of the figure.
+  /// - Parameter load: offered work over capacity of a run with a result, if it tells.
   init(
     _ figure: FigureSpecification, plan: Plan, model: AnyModel,
+    load: (_ run: Int) -> Double? = { _ in nil },
     table: (_ run: Int) throws -> RunMeasures?
   ) throws {
     metrics = figure.y.count
+    lacking = Array(repeating: [], count: figure.y.count)
     var seriesIndex: [String: Int] = [:]
     var xIndex: [String: Int] = [:]
     var measures: [Int: RunMeasures?] = [:]
@@ -78,15 +87,21 @@ struct FigureData {
         guard let x = fixedX ?? row.x else { continue }
         let label = view.label(figure.series, columns: row.series)
         let cell = Cell(
-          series: FigureData.index(of: label, label, in: &seriesIndex, &series),
+          series: index(
+            ofSeries: label, view.values(figure.series, columns: row.series), &seriesIndex),
           x: FigureData.index(of: x.text, x, in: &xIndex, &xs))
         passed.cells += 1
         guard used.insert(Member(cell: cell, run: point.run)).inserted else { continue }
         var columns = values[cell] ?? Array(repeating: [:], count: metrics)
-        for (metric, value) in row.values.enumerated() where !value.isNaN {
-          columns[metric][seedText, default: []].append(value)
+        for (metric, value) in row.values.enumerated() {
+          if value.isNaN {
+            lacking[metric].insert(cell)
+          } else {
+            columns[metric][seedText, default: []].append(value)
+          }
         }
         values[cell] = columns
+        if let load = load(point.run) { loads[cell, default: []].append(load) }
         for key in free {
           guard let value = view.relevant(key) else { continue }
           pooledValues[cell, default: [:]][key, default: []].insert(value.text)
@@ -129,7 +144,7 @@ struct FigureData {
       return
     }
     let label = view.label(figure.series, columns: [])
-    let s = FigureData.index(of: label, label, in: &seriesIndex, &series)
+    let s = index(ofSeries: label, view.values(figure.series, columns: []), &seriesIndex)
     if let x {
       let place = FigureData.index(of: x.text, x, in: &xIndex, &xs)
       incomplete.insert(Cell(series: s, x: place))
@@ -141,6 +156,14 @@ struct FigureData {
   private struct Member: Hashable {
     let cell: Cell
     let run: Int
+  }
+
+  private mutating func index(
+    ofSeries label: String, _ values: [String], _ indices: inout [String: Int]
+  ) -> Int {
+    let place = FigureData.index(of: label, label, in: &indices, &series)
+    if place == seriesValues.count { seriesValues.append(values) }
+    return place
   }
 
   private static func index<Item>(
@@ -160,6 +183,21 @@ struct FigureData {
   /// Whether every run that belongs to a cell is there.
   func isComplete(_ cell: Cell) -> Bool {
     !hasUnknownSeries && !incompleteSeries.contains(cell.series) && !incomplete.contains(cell)
+  }
+
+  /// Whether every run that belongs to a cell is there and has a value of the metric.
+  func isComplete(_ cell: Cell, metric: Int) -> Bool {
+    isComplete(cell) && !lacking[metric].contains(cell)
+  }
+
+  /// Mean offered work over capacity of a cell's runs; NaN when none tells.
+  func load(_ cell: Cell) -> Double { Statistics.mean(loads[cell] ?? []) }
+
+  /// Cells whose runs are all there and have no value of a metric at all, in the figure's order.
+  func valueless(metric: Int) -> [Cell] {
+    series.indices.flatMap { s in xs.indices.map { Cell(series: s, x: $0) } }.filter {
+      isComplete($0) && lacking[metric].contains($0) && seeds($0, metric: metric).isEmpty
+    }
   }
 
   /// Dimensions besides the seed that a cell averages over.
@@ -189,6 +227,17 @@ extension PointView {
         default: model.value(of: key, in: run)
         }
       })
+  }
+
+  /// Values of a series' keys, empty for those that the point's run does not know.
+  func values(_ axes: [FigureSpecification.Axis], columns: [String]) -> [String] {
+    var column = columns.makeIterator()
+    return axes.map { axis in
+      switch axis {
+      case .parameter(let key): relevant(key)?.text ?? ""
+      case .column: column.next() ?? ""
+      }
+    }
   }
 
   /// Name of a series, of which some parts are columns of the source.

@@ -1,4 +1,5 @@
 public import Plan
+internal import Simulation
 public import Support
 
 /// Writes the figure CSVs of an experiment.
@@ -7,12 +8,19 @@ public struct FigureFiles {
   private let plan: Plan
   private let store: any RunStore
   private let folder: String
+  private let origin: PlanOrigin?
+  private var loads: [Int: Double?] = [:]
   private var resampling = SeedResampling()
 
   /// - Parameters:
   ///   - plan: the experiment's plan.
   ///   - results: folder of all experiments' results.
-  public init(_ experiment: Experiment, plan: Plan, results: String, store: any RunStore) {
+  ///   - origin: where the plan comes from, for the description beside every figure.
+  public init(
+    _ experiment: Experiment, plan: Plan, results: String, store: any RunStore,
+    origin: PlanOrigin? = nil
+  ) {
+    self.origin = origin
     self.experiment = experiment
     self.plan = plan
     self.store = store
@@ -21,7 +29,7 @@ public struct FigureFiles {
 
   static let columns =
     ["figure", "series", "x", "metric"] + SeedStatistics.columns
-    + ["pooled_over", "complete", "x_name"]
+    + ["pooled_over", "complete", "x_name", "series_name", "load"]
 
   static let pairedColumns = [
     "figure", "series", "x", "metric", "reference", "n_pairs", "mean_difference", "ci95_low",
@@ -31,7 +39,7 @@ public struct FigureFiles {
 
   static let claimColumns = [
     "figure", "series", "against", "x", "metric", "published_percent", "n_pairs", "ours_percent",
-    "ci95_low", "ci95_high", "verdict",
+    "ci95_low", "ci95_high", "direction", "size", "complete",
   ]
 
   /// What `write` did.
@@ -40,6 +48,8 @@ public struct FigureFiles {
     public internal(set) var paths: [String] = []
     /// Figures that were not written because nothing of the results belongs to them.
     public internal(set) var empty: [InputError] = []
+    /// Sentences about places of a figure that have runs and no value.
+    public internal(set) var notes: [String] = []
     /// Runs without a whole result, which the files leave out.
     public internal(set) var missing: [MissingRun] = []
     /// Runs that some figure leaves out because they are older than a column that it shows.
@@ -59,26 +69,33 @@ public struct FigureFiles {
     public let damage: InputError?
   }
 
-  /// Writes `figures/<id>.csv`, with a reference `<id>-paired.csv`, with claims `<id>-claims.csv`.
+  /// Writes `figures/<id>.csv`, with a reference `<id>-paired.csv`, with claims `<id>-claims.csv`, and `<id>.json`,
+  /// which says what the figure was made from.
   ///
-  /// - Parameter allowPartial: takes the runs that are there and marks the rows that miss some; otherwise a
-  ///   missing run is an error.
-  public mutating func write(allowPartial: Bool) throws -> Outcome {
+  /// - Parameters:
+  ///   - allowPartial: takes the runs that are there and marks the rows that miss some; otherwise a missing run is an
+  ///     error.
+  ///   - replacesOthers: whether figures that another experiment file of the same name has made may be replaced.
+  public mutating func write(allowPartial: Bool, replacesOthers: Bool = false) throws -> Outcome {
     var outcome = Outcome()
+    if !replacesOthers { try refuseOthersFigures() }
     let published = try publishedRuns(allowPartial: allowPartial, missing: &outcome.missing)
     for figure in experiment.figures {
       var lacking: [LackingRun] = []
-      let data = try FigureData(figure, plan: plan, model: experiment.model) { run in
-        guard let id = published[run] else { return nil }
-        let path = "\(store.resultFolder(id))/\(figure.source.file)"
-        let table =
-          figure.source.isWrittenByEveryRun && !Files.exists(path)
-          ? try CSVTable(text: "episode", file: path) : try CSVTable(path: path)
-        let columns = figure.columns.filter { !table.columns.contains($0) }
-        if columns.isEmpty { return try RunMeasures(table, figure: figure) }
-        lacking.append(LackingRun(label: plan.runs[run].label, columns: columns))
-        return nil
-      }
+      let loads = try loads(of: published)
+      let data = try FigureData(
+        figure, plan: plan, model: experiment.model, load: { loads[$0] ?? nil },
+        table: { run in
+          guard let id = published[run] else { return nil }
+          let path = "\(store.resultFolder(id))/\(figure.source.file)"
+          let table =
+            figure.source.isWrittenByEveryRun && !Files.exists(path)
+            ? try CSVTable(text: "episode", file: path) : try CSVTable(path: path)
+          let columns = figure.columns.filter { !table.columns.contains($0) }
+          if columns.isEmpty { return try RunMeasures(table, figure: figure) }
+          lacking.append(LackingRun(label: plan.runs[run].label, columns: columns))
+          return nil
+        })
       if let first = lacking.first {
         if !allowPartial { throw lackError(figure, first, count: lacking.count) }
         outcome.lacking += lacking
@@ -95,6 +112,9 @@ public struct FigureFiles {
         outcome.paths.append(path)
       }
       try save(main.csv, "")
+      try Files.writeAtomically(
+        description(figure, data).readable, to: "\(folder)/\(figure.id).json")
+      outcome.notes += FigureFiles.notes(figure, data)
       if figure.reference != nil {
         try save(pairedTable(figure, data), FigureSpecification.pairedEnding)
       }
@@ -103,6 +123,65 @@ public struct FigureFiles {
       }
     }
     return outcome
+  }
+
+  /// An earlier figure of the same name that another experiment file has made is not replaced without a word.
+  private func refuseOthersFigures() throws {
+    guard let origin else { return }
+    for figure in experiment.figures {
+      let path = "\(folder)/\(figure.id).json"
+      guard Files.exists(path), let json = (try? JSONValue(path: path))?["origin"],
+        let other = PlanOrigin(json: json), other.isRival(of: origin, experiment: experiment.name)
+      else { continue }
+      throw InputError(
+        "the figure '\(figure.id)' in \(folder) was made from \(other.file), which has the same name",
+        file: experiment.file, key: "experiment", value: experiment.name,
+        advice: "Give one of the files another name, or say --replace")
+    }
+  }
+
+  /// Offered work over capacity of every published run whose record tells.
+  private mutating func loads(of published: [Int: String]) throws -> [Int: Double?] {
+    for (run, id) in published where loads[run] == nil {
+      let record = try? JSONValue(path: "\(store.resultFolder(id))/run.json")
+      loads[run] = .some(record?["constants"]?["load"]?.numberValue)
+    }
+    return loads
+  }
+
+  /// What a figure was made from.
+  private func description(_ figure: FigureSpecification, _ data: FigureData) -> JSONValue {
+    func texts(_ values: [String]) -> JSONValue { .list(values.map { .text($0) }) }
+    let filter =
+      figure.filter.settings.map { ($0.key, texts($0.values)) }
+      + figure.columnFilter.sorted { $0.key < $1.key }.map { ($0.key, texts($0.value)) }
+    return .object([
+      "figure": .text(figure.id), "title": .text(figure.title),
+      "experiment": .text(experiment.name), "origin": origin?.json ?? .null,
+      "profile": plan.profile.map { .text($0) } ?? .null,
+      "plan": .text(plan.digest), "runs": .integer(plan.runs.count),
+      "source": .text(figure.source.file),
+      "phase": figure.phase.map { .text($0.rawValue) } ?? .null,
+      "filter": .object(Dictionary(filter, uniquingKeysWith: { first, _ in first })),
+      "x": .text(figure.x.name), "y": texts(figure.y), "series": texts(figure.series.map(\.name)),
+      "reference": figure.reference.map { .text($0) } ?? .null,
+      "smooth": .integer(figure.smooth), "every": .integer(figure.every),
+    ])
+  }
+
+  /// Where runs are done and have no value to show, in a figure over a parameter.
+  private static func notes(_ figure: FigureSpecification, _ data: FigureData) -> [String] {
+    guard case .parameter(let key) = figure.x else { return [] }
+    return figure.y.enumerated().compactMap { metric, name in
+      let cells = data.valueless(metric: metric)
+      if cells.isEmpty { return nil }
+      let places = cells.prefix(3).map {
+        "\(data.series[$0.series]) at \(key) = \(data.xs[$0.x].text)"
+      }
+      return "figure '\(figure.id)' has no row of '\(name)' for \(places.joined(separator: "; "))"
+        + (cells.count > 3 ? "; and \(cells.count - 3) more" : "")
+        + ": no episode of these runs has a value of it"
+    }
   }
 
   private func lackError(
@@ -148,12 +227,16 @@ public struct FigureFiles {
       }
     }
     if !missing.isEmpty && !allowPartial {
+      let failed = plan.runs.count { store.hasFailed($0.specification.id) }
       let labels = missing.prefix(3).map(\.label).joined(separator: "; ")
       throw InputError(
         "\(missing.count) of \(plan.runs.count) runs are not done (\(labels)"
           + (missing.count > 3 ? "; …)" : ")"),
         file: experiment.file,
-        advice: "Run them with 'veclab run', or give --allow-partial to see what there is")
+        advice: failed > 0
+          ? "\(failed) of them have failed: 'veclab status' says why, 'veclab run --retry failed' tries them "
+            + "again, --allow-partial shows what there is"
+          : "Run them with 'veclab run', or give --allow-partial to see what there is")
     }
     return published
   }
@@ -164,7 +247,10 @@ public struct FigureFiles {
   mutating func table(
     _ figure: FigureSpecification, _ data: FigureData
   ) -> (csv: CSVWriter, rows: [Int]) {
-    var table = CSVWriter(columns: FigureFiles.columns)
+    let keys = figure.series.map(\.name)
+    // A key that is also the name of a column of every figure.
+    let names = keys.map { FigureFiles.columns.contains($0) ? "series_\($0)" : $0 }
+    var table = CSVWriter(columns: FigureFiles.columns + names)
     var rows = figure.y.map { _ in 0 }
     for (metric, name) in figure.y.enumerated() {
       for (s, series) in data.series.enumerated() {
@@ -177,9 +263,10 @@ public struct FigureFiles {
           table.append(
             [.text(figure.id), .text(series), .text(xValue.text), .text(name)] + statistics.fields
               + [
-                .text(data.pooledOver(cell)), .text(data.isComplete(cell) ? "true" : "false"),
-                .text(figure.x.name),
-              ])
+                .text(data.pooledOver(cell)),
+                .text(data.isComplete(cell, metric: metric) ? "true" : "false"),
+                .text(figure.x.name), .text(keys.joined(separator: " ")), .number(data.load(cell)),
+              ] + data.seriesValues[s].map { .text($0) })
         }
       }
     }
@@ -199,8 +286,9 @@ public struct FigureFiles {
           let other = FigureData.Cell(series: reference, x: x)
           let pairs = FigureFiles.pairs(
             data.seeds(cell, metric: metric), data.seeds(other, metric: metric))
-          let isComplete = data.isComplete(cell) && data.isComplete(other)
-          if pairs.isEmpty && isComplete { continue }
+          let isComplete =
+            data.isComplete(cell, metric: metric) && data.isComplete(other, metric: metric)
+          if pairs.isEmpty && data.isComplete(cell) && data.isComplete(other) { continue }
           let differences = pairs.map { $0.ours - $0.reference }
           let relative = pairs.map { 100 * ($0.ours - $0.reference) / abs($0.reference) }
             .filter(\.isFinite)
@@ -222,9 +310,7 @@ public struct FigureFiles {
   /// Published improvements beside ours.
   ///
   /// Ours is the mean over seeds of 100 (against - series) / |against| (the other way round where more is
-  /// better), with Student's 95 % interval. `reproduced`: the whole interval is above 0 and its upper end
-  /// reaches the published number, so ours is an improvement and not significantly smaller than the published
-  /// one. `not measured`: fewer than two seeds in common, or runs are missing. Else `not reproduced`.
+  /// better), with Student's 95 % interval. Direction and size are judged apart.
   func claimTable(_ figure: FigureSpecification, _ data: FigureData) -> CSVWriter {
     var table = CSVWriter(columns: FigureFiles.claimColumns)
     for claim in figure.claims {
@@ -237,7 +323,8 @@ public struct FigureFiles {
       {
         let cell = FigureData.Cell(series: s, x: x)
         let other = FigureData.Cell(series: r, x: x)
-        isComplete = data.isComplete(cell) && data.isComplete(other)
+        isComplete =
+          data.isComplete(cell, metric: metric) && data.isComplete(other, metric: metric)
         let sign = claim.lowerIsBetter ? -1.0 : 1.0
         improvements = FigureFiles.pairs(
           data.seeds(cell, metric: metric), data.seeds(other, metric: metric)
@@ -246,22 +333,33 @@ public struct FigureFiles {
         .filter(\.isFinite)
       }
       let interval = Statistics.studentInterval(improvements)
-      let verdict =
-        if improvements.count < 2 || !isComplete {
-          "not measured"
-        } else if interval.low > 0 && interval.high >= claim.improvementPercent {
-          "reproduced"
-        } else {
-          "not reproduced"
-        }
       table.append([
         .text(figure.id), .text(claim.series), .text(claim.against), .text(claim.x),
         .text(claim.metric), .number(claim.improvementPercent), .integer(improvements.count),
         .number(Statistics.mean(improvements)), .number(interval.low), .number(interval.high),
-        .text(verdict),
+        .text(FigureFiles.direction(interval, isMeasured: isComplete && improvements.count > 1)),
+        .text(FigureFiles.size(interval, published: claim.improvementPercent)),
+        .text(isComplete ? "true" : "false"),
       ])
     }
     return table
+  }
+
+  /// Whether an interval shows an improvement: `reproduced` when all of it is above 0, `not reproduced` when all of it
+  /// is below, else `not shown`: a wider interval never makes it easier.
+  static func direction(_ interval: (low: Double, high: Double), isMeasured: Bool) -> String {
+    if !isMeasured || interval.low.isNaN { return "not measured" }
+    if interval.low > 0 { return "reproduced" }
+    return interval.high < 0 ? "not reproduced" : "not shown"
+  }
+
+  /// How a published improvement lies to ours: `agrees` only inside an interval whose half width is at most half of
+  /// it, `too wide` inside a wider one.
+  static func size(_ interval: (low: Double, high: Double), published: Double) -> String {
+    if interval.low.isNaN { return "" }
+    if published > interval.high { return "ours is smaller" }
+    if published < interval.low { return "ours is larger" }
+    return interval.high - interval.low <= abs(published) ? "agrees" : "too wide"
   }
 
   /// Values of the seeds that both have, in the order of the seeds.

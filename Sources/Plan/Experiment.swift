@@ -44,6 +44,8 @@ public struct Experiment: Sendable {
   let parameters: [Setting]
   /// The points of the grid, in order.
   let points: [GridPoint]
+  /// Conditions of `when` and `exclude` that hold nowhere.
+  let idleConditions: [GridCondition]
   /// Keys that the grid varies, in order.
   public let dimensions: [String]
   let location: SourceLocation
@@ -53,10 +55,16 @@ public struct Experiment: Sendable {
 
   /// Reads a file.
   ///
-  /// - Parameter profile: nil takes the first profile of the file, if it has any.
+  /// - Parameters:
+  ///   - profile: nil takes the first profile of the file, if it has any.
+  ///   - settings: parameters of the command line, in place of what file and profile say.
   /// - Throws: `InputError` with file, line, column, key, value and advice.
-  public init(path: String, profile: String? = nil, models: [AnyModel] = Models.all) throws {
-    try self.init(root: YAMLNode(path: path).mapping(), profile: profile, models: models)
+  public init(
+    path: String, profile: String? = nil, settings: [PointFilter] = [],
+    models: [AnyModel] = Models.all
+  ) throws {
+    try self.init(
+      root: YAMLNode(path: path).mapping(), profile: profile, settings: settings, models: models)
   }
 
   /// Reads a text as if it stood in a file.
@@ -67,7 +75,11 @@ public struct Experiment: Sendable {
       root: YAMLNode(text: text, file: file).mapping(), profile: profile, models: models)
   }
 
-  private init(root: YAMLMapping, profile: String?, models: [AnyModel]) throws {
+  /// - Parameter isStrict: whether figures may only speak of what the grid has.
+  init(
+    root: YAMLMapping, profile: String?, settings: [PointFilter] = [], models: [AnyModel],
+    isStrict: Bool = true
+  ) throws {
     let profileNodes = try root["profiles"]?.mapping().entries ?? []
     let names = profileNodes.map(\.key)
     if let profile, !names.contains(profile) {
@@ -78,18 +90,32 @@ public struct Experiment: Sendable {
     let chosen = profile ?? names.first
     // The others are decoded too: a mistake in them must not wait for the day they are used.
     for entry in profileNodes where entry.key != chosen {
-      _ = try Experiment(root: root, overrides: entry, profiles: names, models: models)
+      _ = try Experiment(
+        root: root, overrides: entry, profiles: names, settings: [], models: models,
+        isStrict: isStrict)
     }
-    self = try Experiment(
-      root: root, overrides: profileNodes.first { $0.key == chosen }, profiles: names,
-      models: models)
+    do {
+      self = try Experiment(
+        root: root, overrides: profileNodes.first { $0.key == chosen }, profiles: names,
+        settings: settings, models: models, isStrict: isStrict && settings.isEmpty)
+    } catch var error as InputError {
+      // A value without a place in the file is one of the command line.
+      if error.line == nil, error.file == root.location.file,
+        let setting = settings.first(where: { error.key?.hasSuffix(".\($0.key)") ?? false })
+      {
+        error.file = nil
+        error.key = "--set \(setting.key)"
+      }
+      throw error
+    }
   }
 
   private init(
-    root: YAMLMapping, overrides: YAMLMapping.Entry?, profiles: [String], models: [AnyModel]
+    root: YAMLMapping, overrides: YAMLMapping.Entry?, profiles: [String], settings: [PointFilter],
+    models: [AnyModel], isStrict: Bool
   ) throws {
     try root.allow(Experiment.keys)
-    let mapping = try root.overridden(by: overrides)
+    let mapping = try root.overridden(by: overrides).setting(settings)
     file = root.location.file
     location = SourceLocation(file: file, line: 1, column: 1, key: "grid")
     self.profiles = profiles
@@ -118,7 +144,7 @@ public struct Experiment: Sendable {
     let grid = try GridDecoder(model: model, parameters: parameters, traces: traces)
       .grid(mapping["grid"])
     let gridLocation = mapping["grid"]?.location ?? location
-    points = try grid.points(location: gridLocation) { key, point in
+    (points, idleConditions) = try grid.points(location: gridLocation) { key, point in
       model.value(of: key, at: point, parameters: parameters)
     }
     if points.isEmpty {
@@ -139,7 +165,7 @@ public struct Experiment: Sendable {
       try mapping["figures"].map {
         try FigureSpecification.list(
           $0, model: model, labels: labels, isRecording: !record.isEmpty,
-          isStrict: overrides?.key == profiles.first)
+          isStrict: isStrict && overrides?.key == profiles.first)
       } ?? []
   }
 

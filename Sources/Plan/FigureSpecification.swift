@@ -194,6 +194,9 @@ extension FigureSpecification {
     try FigureSpecification.refuseUnwritten(
       source, where: filter, labels: labels, at: mapping["source"] ?? node)
 
+    try FigureSpecification.refuseEmpty(
+      mapping, x: x, y: y, phase: phase, columnFilter: columnFilter,
+      views: labels.views.filter { filter.holds($0.value) }, model: model)
     let seriesKeys = series.compactMap { $0.parameterName }
     let known =
       seriesKeys.count == series.count ? labels.series(seriesKeys, where: filter) : nil
@@ -281,6 +284,38 @@ extension FigureSpecification {
       "is not a series of the figure", value: word,
       advice: nearestName(to: word, among: known).map { "Did you mean '\($0)'?" }
         ?? "Its series are \(known.joined(separator: ", "))")
+  }
+
+  /// Refuses what no run of the grid can give a row to.
+  private static func refuseEmpty(
+    _ mapping: YAMLMapping, x: Axis, y: [String], phase: Phase?, columnFilter: [String: [String]],
+    views: [PointView], model: AnyModel
+  ) throws {
+    if views.isEmpty { return }
+    func place(_ key: String) -> SourceLocation { mapping[key]?.location ?? mapping.location }
+    if case .parameter(let key) = x, !views.contains(where: { $0.value(key) != nil }) {
+      throw place("x").error(
+        "no algorithm of the figure has this parameter, so it would have no row", value: key,
+        advice: "Take another x, or another filter")
+    }
+    let hasLearners = views.contains {
+      $0.relevant("algorithm").flatMap { model.algorithm($0.text) }?.isLearner ?? true
+    }
+    if phase == .train, !hasLearners {
+      throw place("phase").error(
+        "only learners train, and the figure has none, so it would have no row", value: "train",
+        advice: "Take 'phase: eval', or add a learner to the grid")
+    }
+    if let phase, let phases = columnFilter["phase"], !phases.contains(phase.rawValue) {
+      throw place("filter").error(
+        "leaves no row: the figure is of the phase '\(phase.rawValue)'",
+        value: phases.joined(separator: ", "), advice: "Choose with 'phase' instead")
+    }
+    for column in y where ["epsilon", "loss"].contains(column) && phase == .eval {
+      throw place("y").error(
+        "has values in training only, so the figure would have no row", value: column,
+        advice: "Add 'phase: train'")
+    }
   }
 
   /// One element or a list without repetitions.

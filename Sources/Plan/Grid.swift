@@ -46,6 +46,11 @@ package struct GridCondition: Sendable {
   }
   var tests: [Test] = []
 
+  /// Keys and accepted values, as the user would write them.
+  package var settings: [(key: String, values: [String])] {
+    tests.map { ($0.key, $0.values.map(\.text)) }
+  }
+
   package func holds(_ value: (String) -> ParameterValue?) -> Bool {
     tests.allSatisfy { test in
       guard let found = value(test.key) else { return false }
@@ -71,14 +76,18 @@ struct Grid {
   static let maximumPoints = 200_000
 
   /// - Parameter value: what a key is worth at a point, defaults included; nil where it has no meaning.
+  /// - Returns: also the conditions that hold at no point.
   func points(
     location: SourceLocation, value: (_ key: String, _ point: GridPoint) -> ParameterValue?
-  ) throws -> [GridPoint] {
+  ) throws -> (points: [GridPoint], idle: [GridCondition]) {
     var points = try Grid.expand([GridPoint()], by: dimensions, location)
+    var idle: [GridCondition] = []
     for refinement in refinements {
       var refined: [GridPoint] = []
+      var isIdle = true
       for point in points {
         if refinement.condition.holds({ value($0, point) }) {
+          isIdle = false
           refined += try Grid.expand([point], by: refinement.dimensions, location)
         } else {
           refined.append(point)
@@ -86,8 +95,14 @@ struct Grid {
         try Grid.checkCount(refined.count, location)
       }
       points = refined
+      if isIdle { idle.append(refinement.condition) }
     }
-    return points.filter { point in !exclusions.contains { $0.holds { value($0, point) } } }
+    for exclusion in exclusions {
+      let left = points.filter { point in !exclusion.holds { value($0, point) } }
+      if left.count == points.count { idle.append(exclusion) }
+      points = left
+    }
+    return (points, idle)
   }
 
   private static func expand(

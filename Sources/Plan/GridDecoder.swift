@@ -39,6 +39,11 @@ struct GridDecoder {
     try refuseTwice(grid.dimensions)
     for setting in grid.dimensions.lazy.flatMap(\.alternatives).joined() {
       if let fixed = parameters.first(where: { $0.key == setting.key }) {
+        if fixed.location.line == 0 {
+          throw setting.location.error(
+            "is varied here together with others, so --set cannot fix it",
+            advice: "Choose among its points with --only")
+        }
         throw setting.location.error(
           "is also fixed in 'parameters' (line \(fixed.location.line))",
           advice: "Keep one of them")
@@ -80,7 +85,7 @@ struct GridDecoder {
   private func values(_ entry: YAMLMapping.Entry) throws -> [Setting] {
     var settings: [Setting] = []
     var seen: Set<String> = []
-    for element in try entry.value.list(of: "a list of the values it takes") {
+    for element in try elements(entry) {
       let setting = try model.setting(entry.key, element, at: entry.location)
       if !seen.insert(setting.value.json.canonical).inserted {
         throw element.error(
@@ -91,10 +96,21 @@ struct GridDecoder {
     return settings
   }
 
+  /// The values of a key, written out when the file gives a range.
+  private func elements(_ entry: YAMLMapping.Entry) throws -> [YAMLNode] {
+    guard entry.value.isMapping else {
+      return try entry.value.list(of: "a list of the values it takes, or {from: 3, to: 7}")
+    }
+    let isWhole = model.definitions(of: entry.key).contains {
+      $0.kind.accept(.integer(1)) == .integer(1)
+    }
+    return try GridRange(entry.value, isWhole: isWhole).values.map(entry.value.standing(for:))
+  }
+
   private func dimension(zip group: YAMLNode) throws -> GridDimension {
     var columns: [[Setting]] = []
     for entry in try group.mapping().entries {
-      let settings = try entry.value.list(of: "a list of the values it takes").map {
+      let settings = try elements(entry).map {
         try model.setting(entry.key, $0, at: entry.location)
       }
       if let first = columns.first, first.count != settings.count {

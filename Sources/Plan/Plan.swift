@@ -104,13 +104,22 @@ public struct Plan: Sendable, Equatable {
   /// SHA-256 of the plan's canonical text.
   public var digest: String { SHA256Digest.hex(of: json.canonical) }
 
+  /// Where `save` puts the plan.
+  public func path(inExperimentFolder folder: String) -> String {
+    Plan.path(digest: digest, folder)
+  }
+
+  private static func path(digest: String, _ folder: String) -> String {
+    "\(folder)/plans/\(digest).json"
+  }
+
   /// Writes the plan as `plans/<digest>.json` into the experiment's folder, whole or not at all.
   ///
   /// - Returns: the file's path.
   @discardableResult
   public func save(inExperimentFolder folder: String) throws -> String {
     let text = json.canonical
-    let path = "\(folder)/plans/\(SHA256Digest.hex(of: text)).json"
+    let path = Plan.path(digest: SHA256Digest.hex(of: text), folder)
     if Files.exists(path) { return path }
     try Files.makeFolder(folder + "/plans")
     try Files.writeAtomically(text, to: path)

@@ -29,10 +29,20 @@ extension Plan {
       groups[key, default: []].append(index)
     }
     let start = ContinuousClock.now
+    var refusals = InputErrors()
     for place in Plan.sample(order.count, atMost: Plan.mostTrials) {
-      if start.duration(to: .now) > Plan.trialTime { return }
-      try tryOut(groups[order[place]] ?? [], experiment, sources)
+      if start.duration(to: .now) > Plan.trialTime || refusals.errors.count >= 20 { break }
+      // Of one kind of scenario the first refusal is enough; of one place in the file, too.
+      do {
+        try tryOut(groups[order[place]] ?? [], experiment, sources)
+      } catch let error as InputError {
+        let isKnown = refusals.errors.contains {
+          $0.line == error.line && $0.column == error.column && $0.key == error.key
+        }
+        if !isKnown { refusals.add(error) }
+      }
     }
+    try refusals.throwIfAny()
   }
 
   /// Runs of equal model parameters, trace and DNN tables.

@@ -78,6 +78,7 @@ extension Plan {
     var runs: [PlannedRun] = []
     var indices: [String: Int] = [:]
     var planned: [PlanPoint] = []
+    var mistakes = InputErrors()
     for point in points {
       func given(_ key: String) -> Setting? {
         point[key] ?? experiment.parameters.first { $0.key == key }
@@ -85,8 +86,11 @@ extension Plan {
       guard let algorithm = given("algorithm").flatMap({ model.algorithm($0.value.text) }) else {
         throw experiment.location.error("names no algorithm for some points")
       }
-      let values = try Plan.parameters(
-        of: algorithm, model, given: given, otherwise: experiment.location)
+      guard
+        let values = try mistakes.collect({
+          try Plan.parameters(of: algorithm, model, given: given, otherwise: experiment.location)
+        })
+      else { continue }
       let trace = try inputs.trace(given("trace")?.value.text)
       let profiles = try inputs.profiles(model.profileNames(values)) { name in
         model.schema(of: algorithm).lazy.compactMap { given($0.key) }
@@ -118,6 +122,7 @@ extension Plan {
           values: Dictionary(uniqueKeysWithValues: point.settings.map { ($0.key, $0.value) }),
           run: index))
     }
+    try mistakes.throwIfAny()
     self.init(
       experiment: experiment.name, profile: experiment.profile, dimensions: experiment.dimensions,
       runs: runs, points: planned, record: record, limits: experiment.limits)
@@ -181,7 +186,25 @@ extension Plan {
     } catch let error as InputError {
       throw (error.key.flatMap(given)?.location ?? location).locating(error)
     }
+    try checkReplay(result, given)
     return result
+  }
+
+  /// A learner that draws its batches from a replay buffer needs one that holds a batch and the warm-up.
+  private static func checkReplay(
+    _ values: ParameterValues, _ given: (String) -> Setting?
+  ) throws {
+    let known = values.json.objectValue ?? [:]
+    guard let capacity = known["replayCapacity"]?.integerValue else { return }
+    for key in ["batchSize", "warmupTasks"] {
+      guard let needed = known[key]?.integerValue, needed > capacity else { continue }
+      let setting = given("replayCapacity") ?? given(key)
+      let error = InputError(
+        "would never train: the replay buffer holds \(capacity) entries, and \(key) is \(needed)",
+        key: "replayCapacity", value: String(capacity),
+        advice: "Set replayCapacity to at least \(needed), or lower \(key)")
+      throw setting?.location.locating(error) ?? error
+    }
   }
 
   private static func label(
@@ -210,7 +233,7 @@ struct PlanInputs {
     self.experiment = experiment
     self.folder = folder
     for (name, source) in experiment.dnnFiles.sorted(by: { $0.key < $1.key }) {
-      try PlanInputs.checkExists(source, experiment)
+      try experiment.checkExists(source)
       do {
         _ = try loadProfile(name: name, path: source.path)
       } catch let error as InputError {
@@ -219,20 +242,11 @@ struct PlanInputs {
     }
   }
 
-  private static func checkExists(
-    _ source: Experiment.TraceSource, _ experiment: Experiment
-  ) throws {
-    if Files.exists(source.path) { return }
-    throw source.location.error(
-      "no such file", value: source.path,
-      advice: "Paths are relative to the folder of \(experiment.file)")
-  }
-
   mutating func trace(_ name: String?) throws -> ImportedTrace {
     // Without a dimension `trace` there is exactly one.
     let source = experiment.traces.first { $0.name == name } ?? experiment.traces[0]
     if let known = traces[source.path] { return known }
-    try PlanInputs.checkExists(source, experiment)
+    try experiment.checkExists(source)
     do {
       let found = try importedTrace(
         source.path, experimentFolder: folder, reading: source.reading)

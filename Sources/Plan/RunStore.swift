@@ -10,6 +10,12 @@ public protocol RunStore {
   ///
   /// - Throws: `InputError` when the result is not whole.
   func verify(_ run: String) throws
+  /// Whether a run has ended for good without a result.
+  func hasFailed(_ run: String) -> Bool
+}
+
+extension RunStore {
+  public func hasFailed(_ run: String) -> Bool { false }
 }
 
 extension RunStore {

@@ -68,7 +68,11 @@ struct YAMLNode {
       root = try parser.singleRoot()
       // Nodes hold their anchors weakly: they live as long as the parser.
       try withExtendedLifetime(parser) {
-        if let root { try YAMLNode.refuseAnchorsAndTags(root, file: file, depth: 0) }
+        if let root {
+          try YAMLNode.refuseAnchorsAndTags(root, file: file, depth: 0)
+          try YAMLNode.refuseCommonTags(
+            root, lines: text.split(separator: "\n", omittingEmptySubsequences: false), file: file)
+        }
       }
     } catch let error as YamlError {
       throw YAMLNode.located(error, text: text, file: file)
@@ -80,10 +84,13 @@ struct YAMLNode {
     self.init(root, key: "", file: file)
   }
 
+  /// The root of a file that was read before.
+  init(root: Node, file: String) { self.init(root, key: "", file: file) }
+
   fileprivate init(_ node: Node, key: String, file: String) {
     self.node = node
     location = SourceLocation(
-      file: file, line: node.mark?.line ?? 1, column: node.mark?.column ?? 1, key: key)
+      file: file, line: node.mark?.line ?? 0, column: node.mark?.column ?? 0, key: key)
   }
 
   /// Counts what looks like an alias or an open bracket before anything is expanded: Yams compares keys by
@@ -148,6 +155,24 @@ struct YAMLNode {
       }
     } else if let sequence = node.sequence {
       for element in sequence { try refuseAnchorsAndTags(element, file: file, depth: depth + 1) }
+    }
+  }
+
+  /// Refuses tags that say what a node is anyway (`!!map`): only the text at its place shows them.
+  private static func refuseCommonTags(_ node: Node, lines: [Substring], file: String) throws {
+    if let mark = node.mark, lines.indices.contains(mark.line - 1),
+      lines[mark.line - 1].unicodeScalars.dropFirst(mark.column - 1).first == "!"
+    {
+      throw InputError(
+        "has a tag, which is not accepted", file: file, line: mark.line, column: mark.column,
+        advice: "Leave the tag out")
+    }
+    for (key, value) in node.mapping.map({ Array($0) }) ?? [] {
+      try refuseCommonTags(key, lines: lines, file: file)
+      try refuseCommonTags(value, lines: lines, file: file)
+    }
+    for element in node.sequence.map({ Array($0) }) ?? [] {
+      try refuseCommonTags(element, lines: lines, file: file)
     }
   }
 
@@ -266,6 +291,16 @@ struct YAMLNode {
     node.sequence == nil ? [self] : try list()
   }
 
+  /// A value that the node stands for, in the node's place.
+  func standing(for value: ParameterValue) -> YAMLNode {
+    YAMLNode(value.node, location: location)
+  }
+
+  private init(_ node: Node, location: SourceLocation) {
+    self.node = node
+    self.location = location
+  }
+
   var isMapping: Bool { node.mapping != nil }
   var isList: Bool { node.sequence != nil }
 
@@ -381,6 +416,68 @@ extension YAMLMapping {
       key: key, location: entry.location,
       value: YAMLNode(node, key: entry.value.location.key, file: location.file),
       keyNode: entry.keyNode)
+  }
+}
+
+extension YAMLMapping {
+  /// The mapping with the settings of a command line: each replaces the list of its key in `grid.product`, or the
+  /// value in `parameters`; several values where the grid does not vary the key make it vary.
+  func setting(_ settings: [PointFilter]) throws -> YAMLMapping {
+    var merged = self
+    for setting in settings {
+      let key = setting.key
+      let product = try merged["grid"]?.mapping()["product"]?.mapping()
+      if key == "seeds", setting.values.count == 1 {
+        try merged.replace(["grid", key], by: setting.values[0])
+      } else if product?[key] != nil || setting.values.count > 1 {
+        if var fixed = try merged["parameters"]?.mapping(), fixed[key] != nil {
+          fixed.remove(key)
+          merged.replace("parameters", by: fixed)
+        }
+        try merged.replace(["grid", "product", key], by: .list(setting.values))
+      } else {
+        try merged.replace(["parameters", key], by: setting.values[0])
+      }
+    }
+    return merged
+  }
+
+  /// Sets what stands under a path of keys, and makes the mappings above it that are missing.
+  private mutating func replace(_ path: ArraySlice<String>, by value: ParameterValue) throws {
+    guard let key = path.first else { return }
+    let fullKey = location.key.isEmpty ? key : "\(location.key).\(key)"
+    if path.count == 1 {
+      replace(
+        Entry(
+          key: key, location: SourceLocation(file: location.file, line: 0, column: 0, key: fullKey),
+          value: YAMLNode(value.node, key: fullKey, file: location.file), keyNode: Node(key)))
+      return
+    }
+    if self[key] == nil {
+      let empty = Node.mapping(Node.Mapping([]))
+      replace(
+        Entry(
+          key: key, location: SourceLocation(file: location.file, line: 0, column: 0, key: fullKey),
+          value: YAMLNode(empty, key: fullKey, file: location.file), keyNode: Node(key)))
+    }
+    guard var inner = try self[key]?.mapping() else { return }
+    try inner.replace(path.dropFirst(), by: value)
+    replace(key, by: inner)
+  }
+
+  private mutating func replace(_ path: [String], by value: ParameterValue) throws {
+    try replace(path[...], by: value)
+  }
+}
+
+extension ParameterValue {
+  /// As it would stand in a file.
+  fileprivate var node: Node {
+    switch self {
+    case .list(let values): Node.sequence(Node.Sequence(values.map(\.node)))
+    case .text(let text): Node(text, .implicit, .doubleQuoted)
+    default: Node(text, .implicit, .plain)
+    }
   }
 }
 

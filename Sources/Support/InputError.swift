@@ -80,3 +80,40 @@ public struct InputError: Error, Equatable, Sendable, CustomStringConvertible {
     return result
   }
 }
+
+/// Several problems at once, each once, in the order in which they were found.
+public struct InputErrors: Error, CustomStringConvertible {
+  public private(set) var errors: [InputError] = []
+
+  public init(_ errors: [InputError] = []) { for error in errors { add(error) } }
+
+  public mutating func add(_ error: InputError) {
+    if !errors.contains(error) { errors.append(error) }
+  }
+
+  /// Runs a piece of work and keeps what it throws.
+  ///
+  /// - Returns: nil when it threw.
+  public mutating func collect<Result>(_ work: () throws -> Result) throws -> Result? {
+    do {
+      return try work()
+    } catch let error as InputError {
+      add(error)
+      return nil
+    } catch let several as InputErrors {
+      for error in several.errors { add(error) }
+      return nil
+    }
+  }
+
+  /// Throws what was collected: a single problem as itself.
+  public func throwIfAny() throws {
+    if errors.count == 1 { throw errors[0] }
+    if !errors.isEmpty { throw self }
+  }
+
+  /// One line for each, and how many there are.
+  public var description: String {
+    errors.map(\.description).joined(separator: "\n") + "\n\(errors.count) mistakes."
+  }
+}

@@ -4,19 +4,35 @@ public import Runs
 public import Support
 internal import Synchronization
 
-/// Measures what algorithms cost before anything is known: a short piece of one run of each.
+/// Measures what runs cost before anything is known: short pieces of some runs of each algorithm.
 ///
-/// Episodes of a learner's warm-up, of its training and of evaluations differ in cost by orders of magnitude, so each
-/// kind is timed by itself and weighed by its number in the run.
+/// Of every algorithm the most expensive point of the grid is measured first, then the cheapest, then those between, as
+/// long as time is left; the others follow in proportion (`RunWork`). Episodes of a learner's warm-up, of its training and
+/// of evaluations differ in cost by orders of magnitude, so each kind is timed by itself and weighed by its number in the run.
 public struct Calibration: Sendable {
-  /// Seconds spent on one algorithm, beyond the episode that is under way then and a learner's first that trains.
-  public var budget = 10.0
+  /// Seconds spent on one point, beyond the episode that is under way then and a learner's first that trains.
+  public var budget = 3.0
+  /// Seconds after which no further point is begun.
+  public var totalBudget = 90.0
   /// Episodes after which enough is known; of a learner, those that train.
   public var maximumEpisodes = 40
   /// Seconds after which a learner that still does not train is given up.
   public var patience = 60.0
 
+  /// Whether only a glance is wanted.
+  public var isBrief = false
+
   public init() {}
+
+  /// A glance before a sweep begins.
+  public static var brief: Calibration {
+    var calibration = Calibration()
+    calibration.budget = 0.5
+    calibration.totalBudget = 5
+    calibration.patience = 8
+    calibration.isBrief = true
+    return calibration
+  }
 
   /// What was measured for one algorithm.
   public struct Sample: Sendable, Equatable {
@@ -30,43 +46,68 @@ public struct Calibration: Sendable {
   /// Does one run.
   public typealias Execute = (PlannedRun, any RunContext) throws -> RunEnd
 
-  /// Executes a piece of the largest run of every group of runs that has no estimate yet.
+  /// Executes pieces of runs of which no estimate is known.
   ///
   /// Nothing is published: the files go to a temporary folder that is removed.
   ///
   /// - Parameters:
   ///   - runs: runs that are not finished, in the plan's order, with what is known of each.
   ///   - execute: does one run; learners are given it with a shorter warm-up.
-  /// - Returns: a sample for each group that could be measured, and sentences about those that could not.
+  /// - Returns: a sample for each point that was measured, and sentences about algorithms that could not be.
   public func measure(
     _ runs: [(entry: SweepEntry, run: PlannedRun)], unknownTo cost: CostEstimate, execute: Execute
   ) throws -> (samples: [Sample], problems: [String]) {
     var samples: [Sample] = []
     var problems: [String] = []
-    var groups: [String] = []
-    for run in runs where cost.seconds(run.entry) == nil && !groups.contains(run.entry.group) {
-      groups.append(run.entry.group)
-    }
-    for group in groups {
-      let members = runs.filter { $0.entry.group == group }
-      guard let largest = members.max(by: { size($0.run) < size($1.run) }) else { continue }
+    var given: Set<String> = []
+    let start = monotonicSeconds()
+    // The first of every algorithm is measured however long the others have taken.
+    for (isFirst, run) in Calibration.order(runs, unknownTo: cost) {
+      if given.contains(run.entry.group) { continue }
+      if !isFirst && monotonicSeconds() - start > totalBudget { continue }
       do {
-        samples.append(try measure(largest.entry, largest.run, execute))
+        samples.append(try measure(run.entry, run.run, execute))
       } catch let error as InputError {
-        problems.append("\(largest.entry.label): \(error)")
+        given.insert(run.entry.group)
+        problems.append("\(run.entry.label): \(error)")
       }
     }
     return (samples, problems)
   }
 
-  /// Product of the whole-number parameters that make a run large (numbers of vehicles, steps, slots …).
-  private func size(_ run: PlannedRun) -> Double {
-    var size = 1.0
-    let ignored = ["seed", "episodes", "evaluationEpisodes", "evaluationEvery"]
-    for key in run.specification.parameters.keys where !ignored.contains(key) {
-      if let number = run.specification.integer(key), number > 1 { size *= Double(number) }
+  /// One run of each kind that is to be measured, algorithms in turn: the dearest points, the cheapest, then the middle.
+  private static func order(
+    _ runs: [(entry: SweepEntry, run: PlannedRun)], unknownTo cost: CostEstimate
+  ) -> [(isFirst: Bool, run: (entry: SweepEntry, run: PlannedRun))] {
+    var groups: [String] = []
+    var kinds: Set<String> = []
+    var points: [String: [(entry: SweepEntry, run: PlannedRun)]] = [:]
+    for run in runs where !cost.knows(run.entry) && kinds.insert(run.entry.kind).inserted {
+      if points[run.entry.group] == nil { groups.append(run.entry.group) }
+      points[run.entry.group, default: []].append(run)
     }
-    return size
+    let queues = groups.map { group in
+      bisected((points[group] ?? []).sorted { $0.entry.work > $1.entry.work })
+    }
+    let longest = queues.map(\.count).max() ?? 0
+    return (0..<longest).flatMap { place in
+      queues.filter { $0.count > place }.map { (place == 0, $0[place]) }
+    }
+  }
+
+  /// The first, the last, the middle one, then the middles of the halves and so on.
+  private static func bisected<Element>(_ sorted: [Element]) -> [Element] {
+    guard sorted.count > 2 else { return sorted }
+    var order = [0, sorted.count - 1]
+    var gaps = [(0, sorted.count - 1)]
+    while !gaps.isEmpty {
+      let (low, high) = gaps.removeFirst()
+      guard high - low > 1 else { continue }
+      let middle = (low + high) / 2
+      order.append(middle)
+      gaps += [(low, middle), (middle, high)]
+    }
+    return order.map { sorted[$0] }
   }
 
   private func measure(
@@ -126,7 +167,12 @@ public struct Calibration: Sendable {
     }
     let warmUp = typical(.warmUp) ?? training ?? 0
     let evaluation = typical(.evaluation) ?? training ?? warmUp
-    return Double(warmUpEpisodes) * warmUp + Double(trainingEpisodes) * (training ?? warmUp)
+    // The first episode also paid for the start: the scenario, the networks, the replay buffer.
+    let first =
+      times.first?.kind == .training ? training : times.first?.kind == .warmUp ? warmUp : evaluation
+    let start = max((times.first?.seconds ?? 0) - (first ?? 0), 0)
+    return start + Double(warmUpEpisodes) * warmUp
+      + Double(trainingEpisodes) * (training ?? warmUp)
       + Double(schedule.evaluationEpisodes) * evaluation
   }
 }
@@ -187,16 +233,21 @@ private final class CalibrationContext: RunContext {
 
 extension CostEstimate.Total {
   /// Sentences for people: processor hours, duration, expected end.
-  public func text(workers: Int) -> String {
+  ///
+  /// - Parameter share: of a processor that a worker gets.
+  public func text(workers: Int, share: Double = 1) -> String {
     var text = ""
     if estimated > 0 {
-      let hours = seconds / 3600
-      let rounded = hours >= 10 ? hours.rounded() : (hours * 1000).rounded() / 1000
-      let duration = duration(workers: workers)
+      let duration = duration(workers: workers, share: share)
       text +=
-        "\(CSVWriter.text(of: rounded)) CPU-hours for \(estimated) runs: about "
-        + "\(SweepStatus.duration(duration)) with \(workers) workers, until \(end(after: duration))"
-        + "; the longest run takes \(SweepStatus.duration(longest))\n"
+        "\(SweepStatus.processorTime(seconds)) for \(estimated) runs: about "
+        + "\(SweepStatus.duration(duration)) with \(workers) \(workers == 1 ? "worker" : "workers"), "
+        + "until \(end(after: duration)); the longest run takes "
+        + "\(SweepStatus.duration(longest / max(share, 0.01)))\n"
+      if share < 0.8 {
+        text +=
+          "the processors are busy with other work: a worker gets \(Int((100 * share).rounded())) % of one\n"
+      }
     }
     if unknown > 0 {
       text +=
@@ -216,10 +267,12 @@ extension CostEstimate.Total {
       + " \(two(parts.tm_hour)):\(two(parts.tm_min))"
   }
 
-  public var json: JSONValue {
+  public func json(workers: Int, share: Double) -> JSONValue {
     .object([
       "cpuSeconds": .number(seconds), "longestRunSeconds": .number(longest),
       "estimatedRuns": .integer(estimated), "unknownRuns": .integer(unknown),
+      "workers": .integer(workers), "processorShare": .number(share),
+      "seconds": .number(duration(workers: workers, share: share)),
     ])
   }
 }

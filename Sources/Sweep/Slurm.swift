@@ -131,7 +131,8 @@ public struct Slurm: Cluster {
     done
     if [ "$stop" = time ] && [ "${SLURM_RESTART_COUNT:-0}" -lt 200 ]; then
       echo "time is up; asking for another turn"
-      scontrol requeue "$SLURM_JOB_ID"
+      # The last task of an array has the array's own number as its job's, which would requeue all of them.
+      scontrol requeue "${SLURM_ARRAY_JOB_ID:-$SLURM_JOB_ID}${SLURM_ARRAY_TASK_ID:+_$SLURM_ARRAY_TASK_ID}"
     fi
 
     """

@@ -37,11 +37,19 @@ public struct SweepStatus: Sendable {
   /// Finished runs whose cost is read from their provenance; beyond this many the estimate is good enough.
   private static let maximumSamples = 400
   private var samples = 0
+  private static let ratesKept = 20
+  /// Seconds and processor seconds of runs that have finished since the first look, and before it.
+  private var rates: [(seconds: Double, processor: Double)] = []
+  private var earlierRates: [(seconds: Double, processor: Double)] = []
+  private var looks = 0
+  /// Share of a processor that a worker was measured to get before the first run; nil when it was not.
+  public var share: Double?
 
   public init(ledger: RunLedger, entries: [SweepEntry]) {
     self.ledger = ledger
     self.entries = entries
     isDone = [Bool](repeating: false, count: entries.count)
+    cost.learn(calibrationIn: ledger.folder)
   }
 
   public var waiting: Int { entries.count - done - running.count - failed.count }
@@ -52,6 +60,12 @@ public struct SweepStatus: Sendable {
     running = []
     failed = []
     interrupted = 0
+    defer {
+      // What was done before the first look may have been done on another day.
+      if looks == 0 { earlierRates = rates.suffix(SweepStatus.ratesKept) }
+      if looks == 0 { rates = [] }
+      looks += 1
+    }
     guard Files.exists(ledger.runsFolder) else { return }
     let known = Set(try Files.list(ledger.runsFolder))
     for (index, entry) in entries.enumerated()
@@ -60,11 +74,12 @@ public struct SweepStatus: Sendable {
       case .complete:
         isDone[index] = true
         done += 1
-        if samples < SweepStatus.maximumSamples,
-          let seconds = CostEstimate.secondsPerEpisode(ledger, entry)
+        if samples < SweepStatus.maximumSamples || rates.count < SweepStatus.ratesKept,
+          let past = CostEstimate.past(ledger, entry)
         {
           samples += 1
-          cost.learn(entry, secondsPerEpisode: seconds)
+          cost.learn(entry, secondsPerEpisode: past.secondsPerEpisode)
+          rates.append((past.seconds, past.processorSeconds))
         }
       case .failed(let end):
         failed.append(
@@ -89,24 +104,54 @@ public struct SweepStatus: Sendable {
     return Double(now.tv_sec - status.st_mtim.tv_sec)
   }
 
+  /// Seconds that pass for one second of processor time of a run, as this sweep has shown of late.
+  private var slowdown: Double {
+    let observed = rates.isEmpty && share == nil ? earlierRates : rates
+    let recent = observed.suffix(SweepStatus.ratesKept)
+    let processor = recent.reduce(0) { $0 + $1.processor }
+    let seconds = recent.reduce(0) { $0 + $1.seconds }
+    if processor > 0, seconds > 0 { return max(seconds / processor, 1) }
+    return 1 / max(share ?? 1, 0.01)
+  }
+
   /// Seconds to the end with as many workers as there are now; nil while too little is known.
+  ///
+  /// Runs that wait take what the estimate says, at the pace at which this sweep has turned processor time into time.
   public func secondsLeft(workers: Int? = nil) -> Double? {
     let failedRuns = Set(failed.map(\.entry.run))
     let runningRuns = Set(running.map(\.entry.run))
-    var rest = 0.0
-    var longest = 0.0
+    let slowdown = slowdown
+    var busy: [Double] = []
     for state in running {
-      guard let left = state.heartbeat?.secondsLeft ?? cost.seconds(state.entry) else { return nil }
-      rest += left
-      longest = max(longest, left)
+      guard let left = secondsLeft(of: state, slowdown: slowdown) else { return nil }
+      busy.append(left)
     }
+    var jobs: [Double] = []
     for (index, entry) in entries.enumerated()
     where !isDone[index] && !failedRuns.contains(entry.run) && !runningRuns.contains(entry.run) {
       guard let seconds = cost.seconds(entry) else { return nil }
-      rest += seconds
-      longest = max(longest, seconds)
+      jobs.append(seconds * slowdown)
     }
-    return max(rest / Double(max(workers ?? running.count, 1)), longest)
+    return CostEstimate.makespan(
+      jobs, workers: max(workers ?? running.count, 1), busyUntil: busy)
+  }
+
+  /// Of a running run: at first what is left of its estimate, towards its end what its own speed says.
+  private func secondsLeft(of state: Running, slowdown: Double) -> Double? {
+    let bySpeed = state.heartbeat?.secondsLeft
+    guard cost.knows(state.entry), let whole = cost.seconds(state.entry) else {
+      return bySpeed ?? cost.seconds(state.entry).map { $0 * slowdown }
+    }
+    guard let heartbeat = state.heartbeat, let progress = heartbeat.progress else {
+      return whole * slowdown
+    }
+    let episodes = Double(max(progress.episodes, 1))
+    // An attempt that goes on from a checkpoint has only the rest to do.
+    let share = 1 - Double(max(heartbeat.firstEpisode - 1, 0)) / episodes
+    let byEstimate = whole * slowdown * share - heartbeat.elapsed
+    guard let bySpeed else { return max(byEstimate, 0) }
+    let done = Double(progress.episode) / episodes
+    return byEstimate < 0 ? bySpeed : (1 - done) * byEstimate + done * bySpeed
   }
 
   /// Seconds without progress after which a running run is called quiet.
@@ -135,6 +180,20 @@ public struct SweepStatus: Sendable {
     case ..<172_800: return "\(tenth(seconds / 3600)) h"
     default: return "\(tenth(seconds / 86_400)) days"
     }
+  }
+
+  /// Processor time as people say it: seconds, minutes or hours.
+  static func processorTime(_ seconds: Double) -> String {
+    switch seconds {
+    case ..<90: return "\(rounded(seconds)) CPU-seconds"
+    case ..<5400: return "\(rounded(seconds / 60)) CPU-minutes"
+    default: return "\(rounded(seconds / 3600)) CPU-hours"
+    }
+  }
+
+  /// To two or three digits.
+  private static func rounded(_ value: Double) -> String {
+    CSVWriter.text(of: value >= 10 ? value.rounded() : (value * 10).rounded() / 10)
   }
 
   /// A table of what runs and what failed.

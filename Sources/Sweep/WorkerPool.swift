@@ -81,6 +81,15 @@ public final class WorkerPool: Sendable {
     return (.broken(problem ?? "the workers ended before the runs were done"), status)
   }
 
+  /// Measures what runs of a plan cost, in a process of its own and for half a minute at most.
+  ///
+  /// What it finds stands in the experiment's folder; whatever goes wrong, the sweep goes on without an estimate.
+  public static func calibrate(executable: String, plan: String) async {
+    _ = try? await Subprocess.run(
+      .path(FilePath(executable)), arguments: Arguments(["calibrate", "--plan", plan]),
+      output: .discarded, error: .discarded)
+  }
+
   private func look() throws {
     var status = state.withLock { $0.status }
     try status.refresh()

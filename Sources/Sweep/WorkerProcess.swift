@@ -46,6 +46,12 @@ public enum WorkerProcess {
     CrashRecord.install()
   }
 
+  /// Ends this process when the thread that started it ends, and in any case after so many seconds.
+  public static func dieWithParent(orAfter seconds: UInt32) {
+    _ = process_signal_on_parent_death(SIGKILL)
+    alarm(seconds)
+  }
+
   /// Ends this process as soon as its coordinator is gone, by two means that cover each other.
   ///
   /// The kernel's signal on the death of the parent's thread reaches a stopped or busy process; the lifeline, a

@@ -102,6 +102,14 @@ public struct QualifyingWindows: Sendable {
     }
   }
 
+  /// The windows of training, which end in the first `trainShare` of the trace's time, and those of evaluation,
+  /// which start in the rest; one across the split is of neither.
+  public func split(trainShare: Double) -> (training: [Candidate], evaluation: [Candidate]) {
+    let first = trace.header.firstTime
+    let split = first + trainShare * (trace.header.lastTime - first)
+    return (candidates.filter { $0.endTime <= split }, candidates.filter { $0.startTime >= split })
+  }
+
   /// The first of the windows with most qualifying vehicles; nil if the trace is shorter than a window.
   public var best: Candidate? {
     candidates.max { ($0.vehicles, $1.firstSlot) < ($1.vehicles, $0.firstSlot) }

@@ -5,7 +5,7 @@ import Support
 ///
 /// Where the file system can (`O_TMPFILE`), it has no name at all until then, so that not even `kill -9`
 /// leaves anything behind. Elsewhere it has a temporary name, which is removed on an error.
-final class StagedFile {
+public final class StagedFile {
   /// As the caller gave it.
   let path: String
   /// The same with symbolic links followed.
@@ -14,7 +14,7 @@ final class StagedFile {
   private var descriptor: Int32
   private var isNamed = false
 
-  init(path: String) throws {
+  public init(path: String) throws {
     self.path = path
     target = try Files.destination(of: path)
     // Process numbers are not unique among machines that share a file system.
@@ -70,7 +70,7 @@ final class StagedFile {
 
   deinit { discard() }
 
-  func append(_ bytes: UnsafeRawBufferPointer) throws {
+  public func append(_ bytes: UnsafeRawBufferPointer) throws {
     try Files.writeAll(bytes, to: descriptor, path: path)
   }
 
@@ -97,7 +97,7 @@ final class StagedFile {
   }
 
   /// Flushes the file and gives it its name, replacing the file that had it before.
-  func publish() throws {
+  public func publish() throws {
     guard fsync(descriptor) == 0 else { throw Files.failure("flush", path) }
     if !isNamed {
       unlink(temporary)
@@ -114,7 +114,7 @@ final class StagedFile {
   }
 
   /// Closes the file and leaves nothing behind; harmless after `publish`.
-  func discard() {
+  public func discard() {
     if isNamed {
       unlink(temporary)
       isNamed = false

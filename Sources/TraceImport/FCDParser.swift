@@ -475,7 +475,13 @@ final class FCDParser {
     let advice =
       "Run 'sumo --fcd-output FILE.fcd.xml.gz' (the name's ending chooses XML), or convert the file to that"
     func refuse(_ kind: String) -> InputError {
-      InputError("is \(kind), not XML floating-car data", file: name, advice: advice)
+      // SUMO's Parquet has the columns of its CSV, which is read.
+      let conversion =
+        "Convert it: python3 -c \"import pandas; pandas.read_parquet('FILE').to_csv('FILE.csv', sep=';', "
+        + "index=False)\" (needs pandas and pyarrow); or run SUMO with '--fcd-output FILE.fcd.xml.gz'"
+      return InputError(
+        "is \(kind), not XML floating-car data", file: name,
+        advice: kind == "Parquet" ? conversion : advice)
     }
     let signatures: [([UInt8], String)] = [
       (Array("PAR1".utf8), "Parquet"), ([0x28, 0xB5, 0x2F, 0xFD], "Zstandard data"),

@@ -372,7 +372,7 @@ struct ImportSession {
     guard abs(row.x) <= ImportSession.farthest, abs(row.y) <= ImportSession.farthest else {
       throw InputError(
         "a vehicle at (\(longitude), \(latitude)) is too far from the first one for a plane of metres",
-        advice: "Leave it out with --rect")
+        advice: "Leave it out with --rect; if the coordinates are metres, add --coordinates metres")
     }
   }
 }

@@ -11,6 +11,10 @@ final class InputReader: @unchecked Sendable {
   private let input: RawInput
   private var gzip: GzipStream?
   private var hasBegun = false
+  /// Uncompressed bytes that `start` took, those of them that have been read, and the error that came after them.
+  private var ahead: [UInt8] = []
+  private var aheadRead = 0
+  private var delayed: InputError?
 
   /// - Parameter path: A path, or `-` for standard input.
   init(path: String) throws {
@@ -46,8 +50,40 @@ final class InputReader: @unchecked Sendable {
     return descriptor
   }
 
+  /// The first uncompressed bytes, which will be read all the same; an error in them too.
+  func start(atMost limit: Int) -> [UInt8] {
+    var piece = [UInt8](repeating: 0, count: limit)
+    do {
+      while ahead.count < limit {
+        var count = 0
+        try piece.withUnsafeMutableBufferPointer {
+          count = try readOn(
+            into: UnsafeMutableBufferPointer(rebasing: $0[..<(limit - ahead.count)]))
+        }
+        if count == 0 { break }
+        ahead += piece[..<count]
+      }
+    } catch {
+      delayed = error as? InputError
+    }
+    return ahead
+  }
+
   /// Reads some uncompressed bytes; 0 at the end.
   func read(into output: UnsafeMutableBufferPointer<UInt8>) throws(InputError) -> Int {
+    guard aheadRead == ahead.count else {
+      let count = min(output.count, ahead.count - aheadRead)
+      _ = output[..<count].update(fromContentsOf: ahead[aheadRead..<aheadRead + count])
+      aheadRead += count
+      return count
+    }
+    if let delayed { throw delayed }
+    return try readOn(into: output)
+  }
+
+  private func readOn(
+    into output: UnsafeMutableBufferPointer<UInt8>
+  ) throws(InputError) -> Int {
     if !hasBegun {
       hasBegun = true
       // The first two bytes tell whether the input is gzip; a pipe may give them one at a time.

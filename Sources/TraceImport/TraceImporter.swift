@@ -1,10 +1,9 @@
-import CScanner
 import CZlib
 import Glibc
 import Support
 public import Trace
 
-/// Turns SUMO floating-car data into a trace file.
+/// Turns floating-car data, in any format of `InputFormats`, into a trace file.
 public enum TraceImporter {
   /// Imports a file or standard input, plain or gzip, in one pass; memory does not depend on its length.
   ///
@@ -24,7 +23,7 @@ public enum TraceImporter {
     }
     let writer = try TraceWriter(path: output)
     defer { writer.cancel() }
-    var summary = try importRows(reader, writer, options)
+    var summary = try InputFormats.format(of: reader).read(reader, into: writer, options: options)
     summary.digest = try writer.finish()
     return summary
   }
@@ -45,30 +44,8 @@ public enum TraceImporter {
     }
     let writer = try TraceWriter.unnamed()
     defer { writer.cancel() }
-    _ = try importRows(reader, writer, options)
+    _ = try InputFormats.format(of: reader).read(reader, into: writer, options: options)
     return try writer.finishUnnamed(as: reader.name)
-  }
-
-  /// Everything but finishing the writer.
-  private static func importRows(
-    _ reader: InputReader, _ writer: TraceWriter, _ options: ImportOptions
-  ) throws -> ImportSummary {
-    silenceLibXML2()
-    let scanner: VLScanFunction? =
-      switch options.parser {
-      case .automatic: vl_scanner(nil)
-      case .scalar: vl_scanner("base")
-      case .libxml2: nil
-      }
-    let parser = try FCDParser(
-      name: reader.name, limits: options.limits, scanner: scanner,
-      session: ImportSession(options: options, writer: writer))
-    let pipeline = ImportPipeline(
-      BlockSource(reader, blockBytes: options.blockBytes), workers: options.threads,
-      scanner: scanner,
-      takeIn: { try parser.parse($0) })
-    try pipeline.run()
-    return try parser.finishSession()
   }
 
   /// Inflates a file with zlib alone, its own checksum included: what an import is measured against. A file that

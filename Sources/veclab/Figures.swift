@@ -21,6 +21,9 @@ struct FiguresCommand: ParsableCommand {
   @Flag(help: "Take what there is; rows with missing runs say complete = false.")
   var allowPartial = false
 
+  @Flag(help: "Replace figures that another experiment file of the same name has made.")
+  var replace = false
+
   func run() throws {
     let experiment = try options.experiment()
     if experiment.figures.isEmpty {
@@ -36,8 +39,9 @@ struct FiguresCommand: ParsableCommand {
     }
     var files = FigureFiles(
       experiment, plan: try options.plan().plan, results: options.results,
-      store: RunLedger(folder: folder))
-    let outcome = try files.write(allowPartial: allowPartial)
+      store: RunLedger(folder: folder), origin: options.selection.origin(experiment))
+    let outcome = try files.write(allowPartial: allowPartial, replacesOthers: replace)
+    for note in outcome.notes { complain("Note: \(note)") }
     for run in outcome.missing {
       complain("left out: \(run.label): " + (run.damage.map { "\($0)" } ?? "not done"))
     }

@@ -244,7 +244,8 @@ extension ImportOptions.Coordinates: ExpressibleByArgument {}
 /// - Parameter about: What they are about, when that is not clear.
 func printWarnings(_ warnings: [String], about name: String? = nil) {
   for warning in warnings {
-    printError("Warning: \(name.map { "\($0): " } ?? "")\(warning).")
+    let end = warning.hasSuffix("?") ? "" : "."
+    printError("Warning: \(name.map { "\($0): " } ?? "")\(warning)\(end)")
   }
 }
 

@@ -3,7 +3,7 @@ import Subprocess
 import Support
 import Trace
 
-/// The picture of `veclab inspect`: vehicles in range, qualifying vehicles, dwell times.
+/// The picture of `veclab inspect`: map, vehicles in range, qualifying vehicles, dwell times.
 enum InspectPlot {
   private struct Panel {
     var title: String
@@ -18,24 +18,26 @@ enum InspectPlot {
 
   // MARK: - SVG
 
-  private static let width = 900.0
+  static let width = 900.0
   private static let panelHeight = 260.0
-  private static let left = 70.0
-  private static let right = 20.0
-  private static let top = 40.0
-  private static let bottom = 45.0
+  static let left = 70.0
+  static let right = 20.0
+  static let top = 40.0
+  static let bottom = 45.0
 
   static func svg(_ report: InspectReport) -> String {
     let panels = panels(of: report)
-    let height = panelHeight * Double(panels.count)
+    let mapHeight = InspectMap.height(of: report)
+    let height = mapHeight + panelHeight * Double(panels.count)
     var text = """
       <svg xmlns="http://www.w3.org/2000/svg" width="\(number(width))" height="\(number(height))" \
       viewBox="0 0 \(number(width)) \(number(height))" font-family="sans-serif" font-size="12">
       <rect width="100%" height="100%" fill="white"/>
 
       """
+    text += InspectMap.svg(report)
     for (index, panel) in panels.enumerated() {
-      text += "<g transform=\"translate(0 \(number(panelHeight * Double(index))))\">\n"
+      text += "<g transform=\"translate(0 \(number(mapHeight + panelHeight * Double(index))))\">\n"
       text += draw(panel)
       text += "</g>\n"
     }
@@ -73,7 +75,7 @@ enum InspectPlot {
   }
 
   /// The least 1, 2 or 5 times a power of ten that divides a span into at most so many parts.
-  private static func roundStep(_ span: Double, atMost parts: Double) -> Double {
+  static func roundStep(_ span: Double, atMost parts: Double) -> Double {
     guard span > 0 else { return 1 }
     let power = pow(10, (log10(span / parts)).rounded(.down))
     for factor in [1.0, 2, 5] where span / (factor * power) <= parts { return factor * power }
@@ -170,11 +172,11 @@ enum InspectPlot {
   }
 
   /// At most two decimals.
-  private static func number(_ value: Double) -> String {
+  static func number(_ value: Double) -> String {
     CSVWriter.text(of: (value * 100).rounded() / 100)
   }
 
-  private static func escaped(_ text: String) -> String {
+  static func escaped(_ text: String) -> String {
     text.replacing("&", with: "&amp;").replacing("<", with: "&lt;").replacing(">", with: "&gt;")
   }
 
@@ -189,7 +191,19 @@ enum InspectPlot {
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
     report = json.load(sys.stdin)
-    figure, panels = plt.subplots(3, 1, figsize=(9, 8), layout="constrained")
+    figure = plt.figure(figsize=(9, 12), layout="constrained")
+    ground, *panels = figure.subplots(4, 1, height_ratios=[1.6, 1, 1, 1])
+    picture = report["map"]
+    rows = picture["rows"]
+    most = max(rows, default=1)
+    ground.scatter([x + picture["side"] / 2 for x in picture["x"]],
+                   [y + picture["side"] / 2 for y in picture["y"]], s=2, marker="s", lw=0,
+                   c=[(n / most) ** 0.3 for n in rows], cmap="Greys", vmin=-0.5, vmax=1)
+    ground.add_patch(plt.Circle((report["rsuX"], report["rsuY"]), report["coverage"],
+                                color="tab:red", fill=False, ls="--"))
+    ground.plot(report["rsuX"], report["rsuY"], marker="^", color="tab:red", ls="none")
+    ground.set(title="Positions in the trace; RSU and its coverage", xlabel="x (m)",
+               ylabel="y (m)", aspect="equal")
     in_range = report["vehiclesInRange"]
     panels[0].plot(in_range["times"], in_range["counts"], lw=1.5)
     panels[0].set(title="Vehicles in range (RSU at (%.1f, %.1f), %.0f m)"
@@ -222,7 +236,7 @@ enum InspectPlot {
     for python in ["python3", "/usr/bin/python3"] {
       let result = try await run(
         .name("env"), arguments: [python, "-B", "-c", program, path],
-        input: .string(report.json.serialised()), output: .string(limit: 1 << 16),
+        input: .string(InspectMap.json(report).serialised()), output: .string(limit: 1 << 16),
         error: .string(limit: 1 << 16))
       switch result.terminationStatus {
       case .exited(0): return

@@ -16,9 +16,10 @@ struct PlanCommand: ParsableCommand {
       the folder of results, because a run's identity depends on their content; nothing is run.
 
       The cost is estimated from finished runs of the experiment: those that differ in the seed alone, else those \
-      of the same algorithm. --calibrate first executes a short piece of the largest run of every algorithm that \
-      nothing is known about, of a learner with a short warm-up and until an episode has trained; what that says of \
-      smaller runs is too much rather than too little.
+      of the same algorithm, in proportion to slots, vehicles, tasks, actions and denoising steps. --calibrate first \
+      executes short pieces of runs that nothing is known about: of every algorithm the most expensive point, then the \
+      cheapest, then those between while there is time; of a learner with a short warm-up and until an episode has \
+      trained. The time to the end is for what the processors have to spare at this moment.
       """)
 
   @OptionGroup var options: ExperimentOptions
@@ -31,7 +32,7 @@ struct PlanCommand: ParsableCommand {
 
   @Flag(
     help: """
-      Measure algorithms that have no finished run yet, some ten seconds or one training episode each.
+      Measure what has no finished run yet, some seconds or one training episode each.
       """)
   var calibrate = false
 
@@ -43,20 +44,25 @@ struct PlanCommand: ParsableCommand {
   func run() throws {
     let (experiment, plan) = try options.plan()
     printWarnings(plan.warnings)
+    let doubts = plan.doubts(experiment, results: options.results)
+    for doubt in doubts { complain("Warning: \(doubt)") }
     try plan.tryOut(experiment, results: options.results)
     let store = RunLedger(folder: "\(options.results)/\(experiment.name)")
     let entries = plan.runs.map { SweepEntry($0, store: store) }
     let done = entries.map { store.isComplete($0.run) }
     let cost = try estimate(plan, entries, done: done, ledger: store)
+    let workers = workers ?? max(ProcessInfo.processInfo.activeProcessorCount, 1)
+    let share = cost.estimated > 0 ? Availability.share(workers: workers) : 1
     if json {
       var members = PlanCommand.json(plan, done: done).objectValue ?? [:]
-      members["estimate"] = cost.json
-      members["warnings"] = .list(plan.warnings.map { .text($0) })
+      members["estimate"] = cost.json(workers: workers, share: share)
+      members["warnings"] = .list((plan.warnings + doubts.map(\.description)).map { .text($0) })
       print(JSONValue.object(members).readable, terminator: "")
     } else {
       print(text(experiment, plan, done: done), terminator: "")
-      let workers = workers ?? max(ProcessInfo.processInfo.activeProcessorCount, 1)
-      print("\n" + cost.text(workers: workers), terminator: "")
+      print("\n" + cost.text(workers: workers, share: share), terminator: "")
+      let duration = cost.duration(workers: workers, share: share)
+      if let advice = options.adviceAboutProfile(experiment, seconds: duration) { print(advice) }
       if cost.unknown > 0 && !calibrate { print("'veclab plan --calibrate' measures them") }
     }
   }
@@ -69,19 +75,12 @@ struct PlanCommand: ParsableCommand {
     let planned = Set(entries.map(\.run))
     let others = try SweepIndex.all(folder: ledger.folder).filter { !planned.contains($0.run) }
     cost.learn(from: ledger, entries + others)
+    cost.learn(calibrationIn: ledger.folder)
     let open = zip(zip(entries, plan.runs), done).filter { !$0.1 }.map(\.0)
     if calibrate {
-      let sources = RunSources(experimentFolder: ledger.folder)
-      let (samples, problems) = try Calibration().measure(
-        open.map { ($0.0, $0.1) }, unknownTo: cost,
-        execute: { try executeRun($0, sources: sources, context: $1) })
-      for sample in samples {
-        cost.learn(sample.entry, secondsPerEpisode: sample.secondsPerEpisode)
-        complain(
-          "measured \(sample.episodes) episodes of \(sample.entry.label): "
-            + "\(sample.secondsPerEpisode) s each over the whole run")
+      for problem in try measure(open.map { ($0.0, $0.1) }, Calibration(), ledger, &cost) {
+        complain("could not measure \(problem)")
       }
-      for problem in problems { complain("could not measure \(problem)") }
     }
     return cost.total(open.map(\.0))
   }

@@ -40,6 +40,9 @@ struct Run: AsyncParsableCommand {
       """)
   var evaluateAgain = false
 
+  @Flag(help: "Do not measure first what the runs will take.")
+  var noEstimate = false
+
   @Flag(help: "Print what would be run, and run nothing.")
   var dryRun = false
 
@@ -49,26 +52,28 @@ struct Run: AsyncParsableCommand {
   func validate() throws { try refuseWrongWorkers(workers) }
 
   func run() async throws {
-    let (experiment, plan) = try options.planToRun()
-    let ledger = RunLedger(folder: "\(options.results)/\(experiment.name)")
-    let (path, entries) = try SweepIndex.register(plan, ledger: ledger)
+    let (experiment, plan) = try options.planToRun(leavesNoTrace: dryRun)
+    let ledger = RunLedger(folder: options.folder(of: experiment))
+    if dryRun && !evaluateAgain {
+      try printStates(plan, ledger)
+      return
+    }
+    if dryRun {
+      try await evaluateAgain(plan, ledger)
+      return
+    }
+    let (path, entries) = try SweepIndex.register(
+      plan, origin: options.selection.origin(experiment), ledger: ledger)
     let ids = entries.map(\.run)
     try ledger.restoreReplaced(ids)
     for sentence in try ledger.setAsideDamaged(ids) { complain(sentence) }
     if evaluateAgain {
-      try await EvaluationsAgain(
-        runs: plan.runs, ledger: ledger, experimentFolder: ledger.folder, workers: workers,
-        isDryRun: dryRun
-      ).carryOut()
+      try await evaluateAgain(plan, ledger)
       return
     }
-    if retry != nil && !dryRun {
+    if retry != nil {
       let forgiven = try ledger.forgiveFailures(ids)
       complain("trying \(forgiven.count) failed runs again")
-    }
-    if dryRun {
-      try printStates(entries, ledger)
-      return
     }
 
     var work = WorkerPool.Options()
@@ -79,19 +84,76 @@ struct Run: AsyncParsableCommand {
       "worker", "--plan", path, "--results", options.results, "--pooled",
       "--lease", String(takeover.lease),
     ]
-    let pool = WorkerPool(
-      status: SweepStatus(ledger: ledger, entries: entries), options: work)
+    let expected = noEstimate ? nil : await estimate(experiment, entries, path, ledger, work)
+    var status = SweepStatus(ledger: ledger, entries: entries)
+    status.share = expected?.share
+    let pool = WorkerPool(status: status, options: work)
     let display = ProgressDisplay(workers: work.workers)
     let start = ContinuousClock.now
-    let (end, status) = try await pool.run { display.show($0) }
+    let (end, last) = try await pool.run { display.show($0) }
     display.finish()
-    try report(
-      end, status, warnings: plan.warnings,
-      seconds: Double((ContinuousClock.now - start).components.seconds))
+    let duration = (ContinuousClock.now - start) / .seconds(1)
+    if let expected, end == .settled, !json { complain(expected.judgement(of: duration)) }
+    try report(end, last, warnings: plan.warnings, seconds: duration)
   }
 
-  private func printStates(_ entries: [SweepEntry], _ ledger: RunLedger) throws {
-    for entry in entries {
+  /// What was said of a sweep's duration before it began.
+  struct Expectation {
+    let seconds: Double
+    let share: Double
+
+    /// How true it was.
+    func judgement(of duration: Double) -> String {
+      let error = 100 * (seconds - duration) / max(duration, 1e-3)
+      return
+        "it took \(SweepStatus.duration(duration)); the estimate of \(SweepStatus.duration(seconds)) was "
+        + (abs(error) < 0.5
+          ? "right" : "\(short(abs(error).rounded())) % too \(error > 0 ? "long" : "short")")
+    }
+  }
+
+  /// Tells what a sweep of more than a minute will take, before it begins.
+  ///
+  /// - Returns: nil when nothing was said.
+  private func estimate(
+    _ experiment: Experiment, _ entries: [SweepEntry], _ plan: String, _ ledger: RunLedger,
+    _ work: WorkerPool.Options
+  ) async -> Expectation? {
+    let open = entries.filter { !ledger.isComplete($0.run) }
+    func known() -> CostEstimate {
+      var cost = CostEstimate()
+      cost.learn(from: ledger, (try? SweepIndex.all(folder: ledger.folder)) ?? entries)
+      cost.learn(calibrationIn: ledger.folder)
+      return cost
+    }
+    if open.isEmpty { return nil }
+    var cost = known()
+    if !open.allSatisfy({ cost.knows($0) }) {
+      await WorkerPool.calibrate(executable: work.executable, plan: plan)
+      cost = known()
+    }
+    let total = cost.total(open)
+    let optimist = total.duration(workers: work.workers)
+    guard optimist > 20 else { return nil }
+    let share = Availability.share(workers: work.workers)
+    let duration = total.duration(workers: work.workers, share: share)
+    guard duration > 60 else { return nil }
+    complain(
+      "expected: "
+        + total.text(workers: work.workers, share: share).trimmingCharacters(in: .newlines))
+    if let advice = options.adviceAboutProfile(experiment, seconds: duration) { complain(advice) }
+    return total.unknown == 0 ? Expectation(seconds: duration, share: share) : nil
+  }
+
+  private func evaluateAgain(_ plan: Plan, _ ledger: RunLedger) async throws {
+    try await EvaluationsAgain(
+      runs: plan.runs, ledger: ledger, experimentFolder: ledger.folder, workers: workers,
+      isDryRun: dryRun
+    ).carryOut()
+  }
+
+  private func printStates(_ plan: Plan, _ ledger: RunLedger) throws {
+    for entry in plan.runs.map({ SweepEntry($0, store: ledger) }) {
       let state =
         switch try ledger.state(of: entry.run) {
         case .complete: "done"

@@ -95,11 +95,14 @@ struct Submit: AsyncParsableCommand {
   }
 
   func run() async throws {
-    let (experiment, plan) = try options.planToRun()
-    let ledger = RunLedger(folder: "\(options.results)/\(experiment.name)")
-    let (path, entries) = try SweepIndex.register(plan, ledger: ledger)
-    let ids = entries.map(\.run)
+    let (experiment, plan) = try options.planToRun(leavesNoTrace: dryRun)
+    let ledger = RunLedger(folder: options.folder(of: experiment))
+    var path = plan.path(inExperimentFolder: ledger.folder)
+    var entries = plan.runs.map { SweepEntry($0, store: ledger) }
     if !dryRun {
+      (path, entries) = try SweepIndex.register(
+        plan, origin: options.selection.origin(experiment), ledger: ledger)
+      let ids = entries.map(\.run)
       for sentence in try ledger.setAsideDamaged(ids) { complain(sentence) }
       if retry != nil { _ = try ledger.forgiveFailures(ids) }
     }
@@ -134,6 +137,7 @@ struct Submit: AsyncParsableCommand {
     var collect = ["figures", absolute(options.file), "--results", absolute(options.results)]
     if let profile = options.profile { collect += ["--profile", profile] }
     for condition in options.only { collect += ["--only", condition] }
+    for setting in options.set { collect += ["--set", setting] }
     for word in options.record { collect += ["--record", word] }
     return try system.init(
       ClusterWork(

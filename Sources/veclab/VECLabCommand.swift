@@ -12,6 +12,7 @@ struct VECLabCommand: AsyncParsableCommand {
     subcommands: [
       Import.self,
       Inspect.self,
+      Export.self,
       DNN.self,
       PlanCommand.self,
       Run.self,
@@ -24,11 +25,13 @@ struct VECLabCommand: AsyncParsableCommand {
       Bench.self,
       EnvironmentCommand.self,
       AgentGuardCommand.self,
+      Calibrate.self,
     ])
 
   static func main() async {
     // Runs however the program ends, after help too.
     atexit { VECLabCommand.checkOutput() }
+    refuseTextThatIsNoUTF8()
     do {
       var command = try await asyncParseAsRoot()
       if var command = command as? any AsyncParsableCommand {
@@ -42,6 +45,19 @@ struct VECLabCommand: AsyncParsableCommand {
       Glibc.exit(EX_USAGE)
     } catch {
       exit(withError: error)
+    }
+  }
+
+  /// Ends the program when an argument is not UTF-8: it would be repaired, and then name another file.
+  private static func refuseTextThatIsNoUTF8() {
+    for index in 1..<max(1, Int(CommandLine.argc)) {
+      guard let argument = CommandLine.unsafeArgv[index],
+        String(validatingCString: argument) == nil
+      else { continue }
+      complain(
+        "Error: argument \(index) is not UTF-8 (got '\(String(cString: argument))'). Rename the file, or give it "
+          + "through a link or standard input")
+      Glibc.exit(EX_USAGE)
     }
   }
 

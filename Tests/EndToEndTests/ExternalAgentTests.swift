@@ -107,8 +107,9 @@ private final class AgentSweep {
   }
 
   func hasCheckpoint(_ algorithm: String, attempt: Int) -> Bool {
-    guard let folder = try? runFolder(algorithm),
-      let names = try? Files.list("\(folder)/attempts/\(attempt)")
+    // The plan may not be there yet.
+    guard let id = (try? runs())?[algorithm],
+      let names = try? Files.list("\(results)/\(name)/runs/\(id)/attempts/\(attempt)")
     else { return false }
     return names.contains { $0.hasPrefix("checkpoint-") }
   }

@@ -115,8 +115,12 @@ import Testing
     #expect(
       table.columns == [
         "figure", "series", "x", "metric", "n_seeds", "mean", "ci95_low", "ci95_high", "iqm",
-        "iqm_low", "iqm_high", "pooled_over", "complete", "x_name",
+        "iqm_low", "iqm_high", "pooled_over", "complete", "x_name", "series_name", "load",
+        "algorithm",
       ])
+    #expect(try table.texts("algorithm") == table.texts("series"))
+    #expect(Set(try table.texts("series_name")) == ["algorithm"])
+    #expect(Set(try table.texts("load")) == [""])
     // The file's order: clients 4 before 3.
     #expect(try table.texts("series") == ["zero", "zero", "constant", "constant"])
     #expect(try table.texts("x") == ["4", "3", "4", "3"])
@@ -148,7 +152,8 @@ import Testing
     // At 3 clients: 34, 37, 42 against 35, 38, 43: 2.60 % on the mean, 2.30 to 2.86.
     let ours = [1.0 / 35, 1.0 / 38, 1.0 / 43].map { 100 * $0 }
     #expect(abs(try claims.numbers("ours_percent")[0] - Statistics.mean(ours)) < 1e-9)
-    #expect(try claims.texts("verdict") == ["reproduced", "not reproduced", "not reproduced"])
+    #expect(try claims.texts("direction") == ["reproduced", "reproduced", "not reproduced"])
+    #expect(try claims.texts("size") == ["agrees", "ours is smaller", "ours is smaller"])
     #expect(try claims.numbers("published_percent") == [2.4, 5, 1])
   }
 
@@ -195,7 +200,7 @@ import Testing
   @Test func curvesAreSmoothedPerRunThenAveraged() throws {
     let place = try Workplace()
     let text = """
-      grid: {product: {algorithm: [zero]}, seeds: 2}
+      grid: {product: {algorithm: [learner]}, seeds: 2}
       figures:
         - {id: raw, x: episode, y: mean_delay_s, phase: train}
         - {id: smooth, x: episode, y: mean_delay_s, phase: train, smooth: 2, every: 2}
@@ -289,8 +294,6 @@ import Testing
     let text = """
       grid: {product: {algorithm: [zero]}, seeds: 2}
       figures:
-        - {id: train, x: clients, y: mean_delay_s, phase: train}
-        - {id: loss, x: clients, y: [mean_delay_s, loss]}
         - {id: none, x: clients, y: mean_delay_s, filter: {episode: 99}}
         - {id: step, x: clients, y: mean_train_step_s, source: timing.csv}
         - {id: good, x: clients, y: mean_delay_s}
@@ -303,23 +306,95 @@ import Testing
       store: ResultFolders(experimentFolder: place.results + "/test"))
     let outcome = try files.write(allowPartial: false)
     #expect(outcome.paths.map { Files.name(of: $0) } == ["good.csv"])
-    #expect(try Files.list(place.results + "/test/figures") == ["good.csv"])
+    #expect(try Files.list(place.results + "/test/figures") == ["good.csv", "good.json"])
     let advice = "Change its 'phase', 'filter', 'source' or 'y', or take it out."
     #expect(
       outcome.empty.map(\.description) == [
-        "\(place.path("test.yaml")):6:5: figures[1]: the figure 'train' has no row of "
-          + "'mean_delay_s' and was not written: episodes.csv of its runs has no row of the phase "
-          + "'train': only learners train. \(advice)",
-        "\(place.path("test.yaml")):7:5: figures[2]: the figure 'loss' has no row of 'loss' and "
-          + "was not written: episodes.csv of its runs has no value of 'loss' in rows of the phase "
-          + "'eval'. \(advice)",
-        "\(place.path("test.yaml")):8:5: figures[3]: the figure 'none' has no row of "
+        "\(place.path("test.yaml")):6:5: figures[1]: the figure 'none' has no row of "
           + "'mean_delay_s' and was not written: no row of episodes.csv passes the filter of "
           + "'episode'. \(advice)",
-        "\(place.path("test.yaml")):9:5: figures[4]: the figure 'step' has no row of "
+        "\(place.path("test.yaml")):7:5: figures[2]: the figure 'step' has no row of "
           + "'mean_train_step_s' and was not written: timing.csv of its runs has no value of "
           + "'mean_train_step_s' in rows of the phase 'eval'. \(advice)",
       ])
+  }
+
+  /// Two seeds of three have a value at 4 clients, none at 3.
+  @Test func seedsWithoutAValueMakeACellIncomplete() throws {
+    let place = try Workplace()
+    let text = """
+      grid: {product: {clients: [4, 3], algorithm: [zero]}, seeds: 3}
+      figures: [{id: f, x: clients, y: mean_delay_s}]
+
+      """
+    let plan = try place.plan(text)
+    try FigureTests.publish(place, plan, Array(plan.runs.indices), rows: FigureTests.evaluation)
+    for index in [1, 3, 4, 5] {
+      let path =
+        "\(place.results)/test/runs/\(plan.runs[index].specification.id)/result/episodes.csv"
+      let table = try CSVTable(path: path)
+      let column = try #require(table.columns.firstIndex(of: "mean_delay_s"))
+      let lines =
+        [table.columns]
+        + table.rows.map { row in
+          row.enumerated().map { $0.offset == column ? "" : $0.element }
+        }
+      try Files.writeAtomically(lines.map { $0.joined(separator: ",") + "\n" }.joined(), to: path)
+    }
+    let experiment = try place.experiment(text)
+    var files = FigureFiles(
+      experiment, plan: plan, results: place.results,
+      store: ResultFolders(experimentFolder: place.results + "/test"))
+    let outcome = try files.write(allowPartial: false)
+    let figure = try CSVTable(path: outcome.paths[0])
+    #expect(try figure.texts("x") == ["4"])
+    #expect(try figure.texts("complete") == ["false"])
+    #expect(try figure.numbers("n_seeds") == [2])
+    #expect(
+      outcome.notes == [
+        "figure 'f' has no row of 'mean_delay_s' for zero at clients = 3: no episode of these runs has a value of it"
+      ])
+  }
+
+  @Test func figuresOfAnotherFileOfTheSameNameAreKept() throws {
+    let place = try Workplace()
+    let text = """
+      grid: {product: {algorithm: [zero]}, seeds: 2}
+      figures: [{id: f, x: clients, y: mean_delay_s}]
+
+      """
+    try place.execute(try place.plan(text))
+    let other = try place.write("other.yaml", try Files.readText(place.path("test.yaml")))
+    func write(_ file: String, replaces: Bool = false) throws -> [String] {
+      let experiment = try place.experiment(text)
+      var files = FigureFiles(
+        experiment, plan: try Plan(experiment, results: place.results), results: place.results,
+        store: ResultFolders(experimentFolder: place.results + "/test"),
+        origin: PlanOrigin(file: file, only: ["clients=5"]))
+      return try files.write(allowPartial: false, replacesOthers: replaces).paths
+    }
+    _ = try write(place.path("test.yaml"))
+    _ = try write(place.path("test.yaml"))
+    let description = try JSONValue(path: place.results + "/test/figures/f.json")
+    #expect(description["origin"]?["file"]?.textValue == place.path("test.yaml"))
+    #expect(description["origin"]?["only"] == .list([.text("clients=5")]))
+    #expect(throws: InputError.self) { try write(other) }
+    _ = try write(other, replaces: true)
+    // A file that has been moved is no rival.
+    try Files.remove(other)
+    _ = try write(place.path("test.yaml"))
+  }
+
+  /// A wider interval makes no direction easier, and shows no size.
+  @Test func directionAndSizeOfAClaimAreJudgedApart() {
+    #expect(FigureFiles.direction((low: 1, high: 3), isMeasured: true) == "reproduced")
+    #expect(FigureFiles.direction((low: -1, high: 50), isMeasured: true) == "not shown")
+    #expect(FigureFiles.direction((low: -9, high: -1), isMeasured: true) == "not reproduced")
+    #expect(FigureFiles.direction((low: 1, high: 3), isMeasured: false) == "not measured")
+    #expect(FigureFiles.size((low: 15, high: 25), published: 20) == "agrees")
+    #expect(FigureFiles.size((low: 1, high: 99), published: 20) == "too wide")
+    #expect(FigureFiles.size((low: 1, high: 3), published: 20) == "ours is smaller")
+    #expect(FigureFiles.size((low: 30, high: 40), published: 20) == "ours is larger")
   }
 
   @Test func damagedResultsAreNamedWithTheRemedy() throws {
@@ -373,7 +448,7 @@ import Testing
     let paths = try files.write(allowPartial: false).paths
     #expect(try CSVTable(path: paths[1]).rows.isEmpty)
     #expect(
-      try CSVTable(path: paths[2]).texts("verdict")
+      try CSVTable(path: paths[2]).texts("direction")
         == ["not measured", "not measured", "not measured"])
     // One seed: a mean without intervals.
     #expect(try CSVTable(path: paths[0]).texts("ci95_low") == [""])

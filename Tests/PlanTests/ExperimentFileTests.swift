@@ -91,8 +91,9 @@ import Testing
         + "the key out."),
     Mistake(
       body: "grid: {product: {clients: 3}}",
-      says: "x.yaml:4:27: grid.product.clients: must be a list of the values it takes (got '3'). "
-        + "Write [a, b] or one '- a' a line."),
+      says:
+        "x.yaml:4:27: grid.product.clients: must be a list of the values it takes, or {from: 3, to: "
+        + "7} (got '3'). Write [a, b] or one '- a' a line."),
     Mistake(
       body: "grid: {product: {algorithm: [zero], clients: [3, 4, 3.0]}}",
       says: "x.yaml:4:53: grid.product.clients[3]: is listed twice (got '3'). Keep one of them."),
@@ -342,7 +343,100 @@ import Testing
       says: "x.yaml:5:48: figures[1].source: is not written by runs of 'learner' as they are (got "
         + "'evaluations.csv'). Give learners an 'evaluationEvery' above 0, and the figure a filter "
         + "of algorithms that leaves the others out."),
+    // Figures that no run could give a row to.
+    Mistake(
+      body:
+        "grid: {product: {algorithm: [zero]}}\nfigures: [{id: a, x: clients, y: return, phase: train}]",
+      says:
+        "x.yaml:5:49: figures[1].phase: only learners train, and the figure has none, so it would have no row "
+        + "(got 'train'). Take 'phase: eval', or add a learner to the grid."),
+    Mistake(
+      body: "grid: {product: {algorithm: [learner]}}\nfigures: [{id: a, x: clients, y: loss}]",
+      says:
+        "x.yaml:5:34: figures[1].y: has values in training only, so the figure would have no row (got 'loss'). "
+        + "Add 'phase: train'."),
+    // Ranges.
+    Mistake(
+      body: "grid: {product: {clients: {from: 3, to: 8, step: 2}, algorithm: [zero]}}",
+      says:
+        "x.yaml:4:41: grid.product.clients.to: is not reached from 3 in steps of 2. The last value would be 7."
+    ),
+    Mistake(
+      body: "grid: {product: {V: {from: 0, to: 8, log: 3}, algorithm: [zero]}}",
+      says: "x.yaml:4:28: grid.product.V.from: must be above 0 in a logarithmic range (got '0')."),
+    Mistake(
+      body: "parameters: !!map {V: 1}",
+      says: "x.yaml:4:13: has a tag, which is not accepted. Leave the tag out."),
   ]
+
+  @Test func rangesAreWrittenOut() throws {
+    let text =
+      ExperimentFileTests.head + """
+        grid:
+          product: {clients: {from: 3, to: 5}, V: {from: 0.1, to: 1000, log: 5}, algorithm: [zero]}
+          seeds: 1
+
+        """
+    let experiment = try Experiment(text: text, file: "x.yaml", models: ToyModel.models)
+    func values(_ key: String) -> [String] {
+      var texts: [String] = []
+      for text in experiment.points.compactMap({ $0[key]?.value.text }) where !texts.contains(text)
+      {
+        texts.append(text)
+      }
+      return texts
+    }
+    #expect(values("clients") == ["3", "4", "5"])
+    #expect(values("V") == ["0.1", "1", "10", "100", "1000"])
+  }
+
+  /// Each once, without those that only follow from another one.
+  @Test func everyMistakeOfAFileIsListed() throws {
+    let text = """
+      experiment: bad name
+      model: toy
+      trace: t.xml
+      parametrs: {V: 1}
+      parameters: {V: ten}
+      grid:
+        product: {clients: [3, three], algorithm: [zeroo]}
+        seeds: 0
+      figures:
+        - {id: d, x: clients, y: mean_dely_s, reference: zero}
+        - {id: e, y: return}
+
+      """
+    let mistakes = Experiment.mistakes(
+      root: try YAMLNode(text: text, file: "x.yaml"), profile: nil, settings: [],
+      models: ToyModel.models)
+    #expect(
+      mistakes.compactMap(\.line) == [4, 1, 5, 7, 7, 8, 10, 11, 3],
+      "\(mistakes.map(\.description).joined(separator: "\n"))")
+  }
+
+  @Test func settingsOfTheCommandLineReplaceThoseOfTheFile() throws {
+    let text =
+      ExperimentFileTests.head + """
+        parameters: {V: 3}
+        grid: {product: {clients: [3, 4], algorithm: [zero]}, seeds: 2}
+
+        """
+    let root = try YAMLNode(text: text, file: "x.yaml").mapping()
+    func points(_ settings: [String]) throws -> [String] {
+      let experiment = try Experiment(
+        root: root, profile: nil, settings: settings.map { try PointFilter($0, option: "--set") },
+        models: ToyModel.models)
+      return experiment.points.map { point in
+        (point.settings + experiment.parameters).map { "\($0.key)=\($0.value.text)" }
+          .joined(separator: " ")
+      }
+    }
+    #expect(try points(["clients=9", "seeds=1"]) == ["clients=9 algorithm=zero seed=1 V=3"])
+    #expect(
+      try points(["V=1,2", "clients=3", "seeds=1"]).count == 2)
+    let says = sentence { _ = try points(["clients=none"]) }
+    #expect(says.hasPrefix("--set clients: must be"), "\(says)")
+  }
 
   @Test(arguments: mistakes) func mistakeIsExplained(_ mistake: Mistake) {
     #expect(ExperimentFileTests.read(ExperimentFileTests.head + mistake.body) == mistake.says)

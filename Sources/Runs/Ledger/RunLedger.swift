@@ -77,6 +77,12 @@ public struct RunLedger: Sendable {
     }
   }
 
+  /// Whether a run's attempts have ended for good without a result.
+  public func hasFailed(_ run: String) -> Bool {
+    if case .failed? = try? state(of: run) { return true }
+    return false
+  }
+
   /// The process that claimed an attempt; nil when the claim cannot be read.
   public func owner(of run: String, attempt: Int) -> ClaimOwner? {
     (try? JSONValue(path: attemptFolder(run, attempt) + "/claim")).flatMap { try? $0.decoded() }

@@ -27,11 +27,11 @@ public struct EpisodeWindows: Sendable {
     place: String, key: String, advice: String, needsTraining: Bool = true
   ) throws {
     let first = trace.header.firstTime
-    let split = first + trainShare * (trace.header.lastTime - first)
+    let split = qualifying.split(trainShare: trainShare)
     let length = Double(qualifying.slots) * qualifying.slotLength
     let parts = [
-      ("training", qualifying.candidates.filter { $0.endTime <= split }, trainShare, needsTraining),
-      ("evaluation", qualifying.candidates.filter { $0.startTime >= split }, 1 - trainShare, true),
+      ("training", split.training, trainShare, needsTraining),
+      ("evaluation", split.evaluation, 1 - trainShare, true),
     ]
     var chosen: [[QualifyingWindows.Candidate]] = []
     for (name, candidates, share, isNeeded) in parts {
