@@ -63,7 +63,7 @@ import Testing
     try refuse("\"rows\": 2", "\"rows\": 3", "has been changed")
     try refuse("\"format\": 1", "\"format\": 2", "has been changed")
     try refuse("\"bytes\": 1,", "\"bytes\": \"1\",", "describes a file badly")
-    try refuse("\"digest\"", "\"other\"", "is not a manifest of a run")
+    try refuse("\"digest\"", "\"other\"", "has been changed")
     try refuse("\"run\"", "\"other\"", "is not a manifest of a run")
   }
 
