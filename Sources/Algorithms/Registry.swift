@@ -28,6 +28,7 @@ public enum Registry {
     RTD.algorithm,
     DisDQN.algorithm,
     MyopicOptimum.algorithm,
+    MyopicOptimum.diverted,
   ]
 
   /// Every model with its algorithms: adding one is one line.

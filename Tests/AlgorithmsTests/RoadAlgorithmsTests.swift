@@ -66,6 +66,7 @@ private func relativeError(_ a: Double, _ b: Double) -> Double {
       "releaseRate": .number(0.5), "beta": .number(2e-3), "bandwidth": .number(5e6),
       "missedPenalty": .none, "rsuHeight": .number(12), "broadcastInterval": .integer(20),
     ],
+    ["releaseRate": .number(0.4), "localQueue": .flag(true)],
   ])
   func everyColumnFollowsFromTheOthers(_ given: [String: ParameterValue]) throws {
     let parameters = try ParameterValues(schema: RoadRSUEnvironment.parameters, setting: given)
@@ -89,6 +90,7 @@ private func relativeError(_ a: Double, _ b: Double) -> Double {
         columns[column] = try table.numbers(column)
       }
       let networks = try table.texts("dnn")
+      let vehicles = try table.texts("vehicle")
       #expect(table.rows.count > 100)
       for row in table.rows.indices {
         func value(_ column: String) -> Double { columns[column]![row] }
@@ -106,12 +108,28 @@ private func relativeError(_ a: Double, _ b: Double) -> Double {
         check("remote_gflop", works.dropFirst(cut).reduce(0, +))
         check("deadline_s", 1.2 * works.reduce(0, +) * 1e9 / 3e9)
         check("decision_s", value("release_s"))
-        let localTime = value("local_gflop") * 1e9 / value("f_vehicle_hz")
+        let localWork = value("local_gflop") * 1e9
+        #expect(value("f_vehicle_hz").isNaN == (localWork == 0))
+        let localTime = localWork > 0 ? localWork / value("f_vehicle_hz") : 0
         check("local_s", localTime)
+        var ownWait = 0.0
+        if parameters.flag("localQueue"), localWork > 0 {
+          // Until the vehicle's earlier local parts are done; each ends its wait and its time after its release.
+          for earlier in 0..<row
+          where columns["episode"]![earlier] == value("episode")
+            && vehicles[earlier] == vehicles[row] && columns["local_gflop"]![earlier] > 0
+          {
+            let end =
+              columns["release_s"]![earlier] + columns["local_wait_s"]![earlier]
+              + columns["local_s"]![earlier]
+            ownWait = max(ownWait, end - value("release_s"))
+          }
+        }
+        #expect(abs(value("local_wait_s") - ownWait) <= 1e-9 * max(ownWait, 1))
         check("alpha", value("battery") > 1.0 / 3 ? 1 / value("battery") : 3)
         check(
-          "vehicle_j", 1e-26 * value("local_gflop") * 1e9 * pow(value("f_vehicle_hz"), 2))
-        var delay = localTime
+          "vehicle_j", localWork > 0 ? 1e-26 * localWork * pow(value("f_vehicle_hz"), 2) : 0)
+        var delay = ownWait + localTime
         if cut == works.count {
           #expect(value("rsu") == 0 && value("rate_bps").isNaN && value("distance_m").isNaN)
           for column in ["cut_bits", "queue_wait_s", "transmit_s", "remote_s", "rsu_j"] {
@@ -144,7 +162,8 @@ private func relativeError(_ a: Double, _ b: Double) -> Double {
           delay =
             max(
               value("decision_s") + value("queue_wait_s"),
-              value("release_s") + localTime + value("transmit_s")) - value("release_s")
+              value("release_s") + ownWait + localTime + value("transmit_s"))
+            - value("release_s")
             + value("remote_s")
           check("rsu_j", 1e-26 * value("remote_gflop") * 1e9 * pow(value("f_rsu_hz"), 2))
           #expect(value("distance_m") <= 500)
@@ -208,6 +227,17 @@ private func relativeError(_ a: Double, _ b: Double) -> Double {
       relativeError(
         value("low_battery_cost"), low.reduce(0) { $0 + $1.costs.cost } / Double(low.count))
         < 1e-12)
+    // REO: what is not transmission is service and the wait for it.
+    #expect(value("local_delay_s") == 0 && value("edge_delay_s") > 0)
+    #expect(
+      relativeError(
+        value("edge_delay_s"), value("mean_delay_s") - value("transmit_delay_s")) < 1e-12)
+    let sent = outcomes.filter { $0.link != nil }
+    #expect(sent.count < outcomes.count || value("share_local") == 0)
+    #expect(
+      relativeError(
+        value("mean_queue_wait_s"),
+        sent.reduce(0) { $0 + $1.costs.queueWait } / Double(sent.count)) < 1e-12)
     #expect(
       value("p95_delay_s") == Statistics.quantile(outcomes.map(\.costs.delay), 0.95))
     let empty = RoadRSUMetrics()
@@ -283,5 +313,28 @@ private func relativeError(_ a: Double, _ b: Double) -> Double {
       _ = try environment.apply(try random.decide(situation, phase: .eval))
     }
     #expect(blindDiffers > 0)
+  }
+
+  /// diverted-optimum is myopic-optimum where every vehicle reaches the RSU of diversion alone.
+  @Test func theDivertedOptimumIsTheOptimumAtTheRSUOfDiversion() throws {
+    var environment = try roadEnvironment(["releaseRate": .number(0.5)], seed: 6)
+    var diverted = try agent("diverted-optimum", environment)
+    var optimum = try agent("myopic-optimum", environment)
+    environment.beginEpisode(0, phase: .eval)
+    var dearer = 0
+    while let situation = environment.situation {
+      let decision = try diverted.decide(situation, phase: .eval)
+      var restricted = situation
+      restricted.links = situation.diverted.map { [situation.links[$0]] } ?? []
+      restricted.diverted = restricted.links.isEmpty ? nil : 0
+      #expect(try decision == optimum.decide(restricted, phase: .eval))
+      let best = try optimum.decide(situation, phase: .eval)
+      let cost = try environment.model.cost(of: decision, in: situation).cost
+      let least = try environment.model.cost(of: best, in: situation).cost
+      #expect(cost >= least)
+      if cost > least { dearer += 1 }
+      _ = try environment.apply(decision)
+    }
+    #expect(dearer > 0)
   }
 }

@@ -158,7 +158,8 @@ private let cases: [(name: String, given: [String: ParameterValue])] =
     var environment = try roadEnvironment(["releaseRate": .number(0.2)], seed: 3)
     var agent = try DisDQN(
       environment: environment,
-      parameters: ParameterValues(schema: DisDQN.parameters, setting: small["disdqn"] ?? [:]),
+      settings: DisDQNSettings(
+        ParameterValues(schema: DisDQNSettings.parameters, setting: small["disdqn"] ?? [:])),
       context: AgentContext(seed: 1, episodes: 12))
     var epsilons: [Double] = []
     for episode in 1...6 {
@@ -180,6 +181,5 @@ private let cases: [(name: String, given: [String: ParameterValue])] =
     for i in 0..<5 { buffer.append(transition(i)) }
     #expect(buffer.count == 3)
     #expect((0..<3).map { buffer[$0] } == [3, 4, 2].map(transition))
-    #expect(buffer.rewardMoments.mean == 3 && buffer.rewardMoments.deviation == 1)
   }
 }

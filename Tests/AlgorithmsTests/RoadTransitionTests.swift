@@ -194,13 +194,17 @@ extension Agent where Model == RoadRSUEnvironment {
     try agent.learn(first, episode: 1, model: environment().model)
     // -2, -3, -5, -7: mean -4.25, sum of squares 14.75, over 3.
     let deviation = (14.75 / 3).squareRoot()
-    #expect(agent.rewardScale.mean == -4.25)
-    #expect(abs(agent.rewardScale.deviation - deviation) < 1e-12)
-    #expect(abs(Double(agent.rewardScale.scaled(-4.25 + deviation)) - 1) < 1e-6)
+    #expect(agent.rewardScale.means == [-4.25])
+    #expect(abs(agent.rewardScale.deviations[0] - deviation) < 1e-12)
+    #expect(abs(Double(agent.rewardScale.scaled(-4.25 + deviation, type: 0)) - 1) < 1e-6)
     #expect(agent.statistics.steps == 1)
     #expect(
       agent.constants["rewards"]
-        == .object(["mean": .number(-4.25), "deviation": .number(agent.rewardScale.deviation)]))
+        == .list([
+          .object([
+            "mean": .number(-4.25), "deviation": .number(agent.rewardScale.deviations[0]),
+          ])
+        ]))
   }
 }
 
@@ -257,9 +261,9 @@ extension Agent where Model == RoadRSUEnvironment {
         "hidden": .list([.integer(8)]),
       ])
     try agent.learn(first, episode: 1, model: environment().model)
-    #expect(agent.scales.map(\.mean) == [-3.5, -5])
-    #expect(abs(agent.scales[0].deviation - 4.5.squareRoot()) < 1e-12)
-    #expect(abs(agent.scales[1].deviation - 8.0.squareRoot()) < 1e-12)
+    #expect(agent.scales.map(\.means) == [[-3.5], [-5]])
+    #expect(abs(agent.scales[0].deviations[0] - 4.5.squareRoot()) < 1e-12)
+    #expect(abs(agent.scales[1].deviations[0] - 8.0.squareRoot()) < 1e-12)
   }
 }
 
@@ -334,5 +338,92 @@ extension Agent where Model == RoadRSUEnvironment {
     }
     #expect(try isSent(0))
     #expect(try !isSent(0.99))
+  }
+}
+
+@Suite struct RewardStandardisationTests {
+  private func scale(discount: Double) -> RewardStandardisation {
+    var buffer = TransitionBuffer(capacity: 9, stateCount: 1, actionCount: 0)
+    // Rewards of type 0: 1, 3, 5; of type 1: 10, 30; of type 2: a single one.
+    for (type, reward) in [(0, 1.0), (1, 10), (0, 3), (0, 5), (1, 30), (2, 11)] {
+      buffer.append(Transition(state: [0], type: type, allowed: 1, choice: 0, reward: reward))
+    }
+    var scale = RewardStandardisation(types: 3, discount: discount)
+    scale.fix(by: buffer)
+    return scale
+  }
+
+  @Test func withoutADiscountEveryTypeHasItsMoments() {
+    let scale = scale(discount: 0)
+    #expect(scale.scaled(3, type: 0) == 0 && scale.scaled(5, type: 0) == 1)
+    #expect(scale.scaled(20, type: 1) == 0)
+    #expect(abs(scale.scaled(20 + 200.0.squareRoot(), type: 1) - 1) < 1e-6)
+    // A single reward has no deviation: the moments of all six, whose mean is 10.
+    #expect(scale.means[2] == 10 && scale.scaled(10, type: 2) == 0)
+  }
+
+  @Test func withADiscountOnePairServesAll() {
+    let scale = scale(discount: 0.5)
+    #expect(scale.means == [10])
+    // Squares of -9, 0, -7, -5, 20, 1: 556 over 5.
+    #expect(abs(scale.deviations[0] - 111.2.squareRoot()) < 1e-12)
+    #expect((0..<3).map { scale.scaled(10, type: $0) } == [0, 0, 0])
+  }
+}
+
+@Suite struct TrainingLengthTests {
+  private func settled(
+    _ given: [String: ParameterValue], rate: Double = 0.05, seed: Int = 1
+  ) throws -> Int {
+    let episodes = Parameter(
+      "episodes", .integer(1...10_000_000), default: .integer(1000), source: "test", "Test.")
+    let seedParameter = Parameter(
+      "seed", .integer(0...Int.max), default: .integer(1), source: "test", "Test.")
+    var setting = given
+    setting["releaseRate"] = .number(rate)
+    setting["seed"] = .integer(seed)
+    var values = try ParameterValues(
+      schema: RoadRSUEnvironment.parameters + RTDSettings.parameters + [episodes, seedParameter],
+      setting: setting)
+    try RTD.algorithm.settle(&values, Set(given.keys))
+    return values.integer("episodes")
+  }
+
+  @Test func trainingEndsWithTheEpisodeThatReachesTheTasks() throws {
+    for seed in 1...3 {
+      let episodes = try settled(["trainingTasks": .integer(2000)], seed: seed)
+      var environment = try roadEnvironment(seed: UInt64(seed))
+      var counts: [Int] = []
+      for episode in 1...episodes {
+        environment.beginEpisode(episode, phase: .train)
+        var count = 0
+        while let situation = environment.situation {
+          _ = try environment.apply(environment.model.local(situation))
+          count += 1
+        }
+        counts.append(count)
+      }
+      #expect(counts.reduce(0, +) >= 2000)
+      #expect(counts.dropLast().reduce(0, +) < 2000)
+    }
+  }
+
+  @Test func withoutItEpisodesStay() throws {
+    #expect(try settled([:]) == 1000)
+    #expect(try settled(["episodes": .integer(7)]) == 7)
+  }
+
+  @Test func lengthsThatCannotBeAreRefused() {
+    func key(_ given: [String: ParameterValue], rate: Double = 0.05) -> String? {
+      do {
+        _ = try settled(given, rate: rate)
+        return nil
+      } catch { return (error as? InputError)?.key }
+    }
+    #expect(key(["trainingTasks": .integer(4000), "episodes": .integer(100)]) == "trainingTasks")
+    #expect(key(["trainingTasks": .integer(1024)]) == "trainingTasks")
+    #expect(key(["replayCapacity": .integer(1000)]) == "replayCapacity")
+    #expect(key(["trainingTasks": .integer(4000)], rate: 0) == "releaseRate")
+    #expect(key(["trainingTasks": .integer(4000)], rate: 1e-7) == "releaseRate")
   }
 }

@@ -386,6 +386,72 @@ private func isClose(_ a: Double, _ b: Double, _ tolerance: Double = 1e-12) -> B
   }
 }
 
+@Suite struct RoadMeasureTests {
+  /// Two tasks at the RSU and one on its vehicle: by hand.
+  @Test func measuresOfThreeTasks() throws {
+    var environment = try environment(points: [(0, 0)])
+    environment.beginEpisode(0, phase: .eval)
+    var metrics = RoadRSUMetrics()
+    var outcomes: [DecidedTask] = []
+    for cut in [0, 0, 2] {
+      let situation = try #require(environment.situation)
+      let outcome = try environment.apply(
+        TaskDecision(
+          cut: cut, rsu: cut < 2 ? 1 : 0, vehicleFrequency: 3e9, rsuFrequency: 7e9))
+      metrics.add(outcome)
+      outcomes.append(outcome)
+      #expect(outcome.situation == situation)
+    }
+    func value(_ column: String) -> Double {
+      let index = RoadRSUMetrics.columns.firstIndex(of: column)!
+      guard case .number(let value) = metrics.fields[index] else { return .nan }
+      return value
+    }
+    let service = 9_999_295_000 / 7e9
+    // The second task is decided 0.1 s later: the first one's service is ahead, less what was done of it.
+    let sent = outcomes.prefix(2).map(\.costs.transmitTime)
+    let wait = min(service, sent[0] + service - 0.1)
+    // Of remote tasks only: the first waited 0 s.
+    #expect(isClose(value("mean_queue_wait_s"), wait / 2, 1e-9))
+    // One RSU with 0, 1 and 2 unfinished tasks when the three are decided.
+    #expect(value("mean_queue_length") == 1)
+    #expect(isClose(value("local_delay_s"), 9_999_295_000 / 3e9 / 3))
+    #expect(isClose(value("transmit_delay_s"), (sent[0] + sent[1]) / 3))
+    let edge = service + max(wait - sent[1], 0) + service
+    #expect(isClose(value("edge_delay_s"), edge / 3, 1e-9))
+    #expect(
+      isClose(
+        value("mean_delay_s"),
+        value("local_delay_s") + value("transmit_delay_s") + value("edge_delay_s"), 1e-12))
+    #expect(isClose(value("share_local"), 1.0 / 3))
+  }
+
+  @Test func partsAreNeverNegative() throws {
+    // Local tasks alone, with times that do not add up exactly in floating point.
+    var environment = try environment(
+      ["localQueue": .flag(true), "deadlineFactor": .number(1.1)], points: [(0, 0), (40, 0)])
+    environment.beginEpisode(0, phase: .eval)
+    var metrics = RoadRSUMetrics()
+    while let situation = environment.situation {
+      metrics.add(
+        try environment.apply(environment.model.local(situation, frequency: 2.7e9 / 1.3)))
+    }
+    let index = try #require(RoadRSUMetrics.columns.firstIndex(of: "edge_delay_s"))
+    #expect(metrics.fields[index] == .number(0))
+  }
+
+  @Test func loadIsWorkOverCapacity() throws {
+    // 2 vehicles, 10 tasks a second, 9.999295 GFLOP each; one RSU of 7 GFLOP/s.
+    #expect(isClose(try environment().model.load, 2 * 10 * 9.999295 / 7))
+    #expect(try environment(["releaseRate": .number(0)]).model.load == 0)
+    guard case .number(let load) = try environment().constants["load"] else {
+      Issue.record("no load in the constants")
+      return
+    }
+    #expect(isClose(load, 2 * 10 * 9.999295 / 7))
+  }
+}
+
 @Suite struct RoadPlacementTests {
   private func rsus(_ given: [String: ParameterValue]) throws -> [(x: Double, y: Double)] {
     let model = try environment(given.merging(["rsuPositions": .none]) { $1 }).model

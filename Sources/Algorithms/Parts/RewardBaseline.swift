@@ -7,14 +7,10 @@ internal import Support
 /// values are what a decision saves, a second instead of the whole cost of several, and no order of
 /// decisions changes. (With `localQueue` or `batteryDrain` earlier decisions enter it too: then this holds at
 /// discount 0 only.)
-enum RewardBaseline: String, CaseIterable {
+enum RewardBaseline: String, CaseIterable, DescribedSettingValue {
   case none
   /// The cost (21) of running the task whole on its vehicle at the greatest frequency, penalty included.
   case local
-
-  init(_ parameters: ParameterValues) {
-    self = RewardBaseline(rawValue: parameters.text(RewardBaseline.parameter.key)) ?? .none
-  }
 
   /// The reward to learn from, in seconds.
   func reward(_ outcome: DecidedTask, _ model: TaskModel) -> Double {
@@ -28,10 +24,4 @@ enum RewardBaseline: String, CaseIterable {
       return outcome.reward + local.cost
     }
   }
-
-  static let parameter = Parameter(
-    "rewardBaseline", .choice(RewardBaseline.allCases.map(\.rawValue)), default: .text("local"),
-    source: "ours",
-    "What is taken off a task's reward before it is learnt from: nothing, or the cost of running it locally."
-  )
 }

@@ -10,6 +10,8 @@ struct Transition: Equatable {
 
   /// Observation that the decision was taken on.
   var state: [Float]
+  /// DNN type of the task.
+  var type = 0
   /// How many choices are allowed in the state.
   var allowed: Int
   /// The discrete part of the action.
@@ -31,12 +33,12 @@ struct TransitionBuffer {
   private var next = 0
   /// Per transition: observation, next observation (zeros without a successor), continuous actions.
   private var numbers: [Float] = []
-  /// Per transition: allowed choices, choice, allowed next choices (0 without a successor).
+  /// Per transition: allowed choices, choice, allowed next choices (0 without a successor), DNN type.
   private var indices: [Int32] = []
   private var rewards: [Double] = []
 
   private var width: Int { 2 * stateCount + actionCount }
-  private static let indexWidth = 3
+  private static let indexWidth = 4
 
   init(capacity: Int, stateCount: Int, actionCount: Int) {
     self.capacity = capacity
@@ -51,7 +53,9 @@ struct TransitionBuffer {
     let row =
       transition.state + (transition.next?.state ?? Array(repeating: 0, count: stateCount))
       + transition.actions
-    let rowIndices = [transition.allowed, transition.choice, transition.next?.allowed ?? 0]
+    let rowIndices = [
+      transition.allowed, transition.choice, transition.next?.allowed ?? 0, transition.type,
+    ]
     if count < capacity {
       numbers.append(contentsOf: row)
       for index in rowIndices { indices.append(Int32(index)) }
@@ -74,22 +78,19 @@ struct TransitionBuffer {
   func choice(_ row: Int) -> Int { Int(indices[row * TransitionBuffer.indexWidth + 1]) }
   /// 0 for a transition without a successor.
   func nextAllowed(_ row: Int) -> Int { Int(indices[row * TransitionBuffer.indexWidth + 2]) }
+  func type(_ row: Int) -> Int { Int(indices[row * TransitionBuffer.indexWidth + 3]) }
   func reward(_ row: Int) -> Double { rewards[row] }
 
   /// A stored transition, in the order of their places.
   subscript(row: Int) -> Transition {
     Transition(
-      state: (0..<stateCount).map { state(row, $0) }, allowed: allowed(row), choice: choice(row),
+      state: (0..<stateCount).map { state(row, $0) }, type: type(row), allowed: allowed(row),
+      choice: choice(row),
       actions: (0..<actionCount).map { action(row, $0) }, reward: reward(row),
       next: nextAllowed(row) == 0
         ? nil
         : Transition.Successor(
           state: (0..<stateCount).map { nextState(row, $0) }, allowed: nextAllowed(row)))
-  }
-
-  /// Mean and standard deviation of the rewards in the buffer.
-  var rewardMoments: (mean: Double, deviation: Double) {
-    (Statistics.mean(rewards), Statistics.standardDeviation(rewards))
   }
 
   func save(to writer: inout StateWriter) {

@@ -2,6 +2,35 @@ internal import Neural
 internal import Simulation
 internal import Support
 
+struct DisDQNSettings: Settings {
+  @Setting(1e-8...1, source: "ours", "Learning rate of Adam.")
+  var learningRate = 0.001
+  @Setting(1e-6...1, source: "ours", "Share by which target networks follow at every step.")
+  var softUpdate = 0.005
+  @Setting(1...65_536, source: "ours", "Transitions of a mini-batch.")
+  var batchSize = 64
+  @Setting(each: 1...4096, count: 1...4, source: "ours", "Widths of the hidden layers.")
+  var hidden = [256, 256]
+  @Setting(1...10_000_000, source: "ours", "Transitions that the replay buffer of an RSU holds.")
+  var replayCapacity = 100_000
+  @Setting(
+    1...10_000_000, unit: "tasks", source: "ours",
+    "Transitions of an RSU before its network learns.")
+  var warmupTasks = 64
+  @Setting(
+    1...64, source: "ours", "Gradient steps of an RSU's network for each of its transitions.")
+  var updatesPerTask = 2
+  @Setting(0...1, source: "ours", "Share of random decisions at the start of training.")
+  var epsilonStart = 1.0
+  @Setting(
+    0...1, source: "ours",
+    "Share of random decisions after the first third of the training episodes.")
+  var epsilonEnd = 0.05
+  @Setting(1e-6...1e9, source: "ours", "Bound of the gradients' norm.")
+  var gradientClip: Double? = 10
+  var learning = TaskLearning()
+}
+
 /// DisDQN, distributed DQN (P2 IV-B): every RSU has a DQN of its own that picks an RSU in range and a cut.
 ///
 /// A request goes to the nearest RSU, whose network decides at full frequencies: one action for each pair of an
@@ -12,60 +41,9 @@ internal import Support
 struct DisDQN: Agent {
   typealias Model = RoadRSUEnvironment
 
-  // MARK: Configuration
-
-  static let parameters: [Parameter] = [
-    Parameter(
-      "learningRate", .number(1e-8...1), default: .number(3e-4), source: "ours",
-      "Learning rate of Adam."),
-    Parameter(
-      "discount", .number(0...0.9999), default: .number(0), source: "P2 (25)",
-      "Discount of the values of the following requests at the same RSU."),
-    Parameter(
-      "softUpdate", .number(1e-6...1), default: .number(0.005), source: "ours",
-      "Share by which target networks follow at every step."),
-    Parameter(
-      "batchSize", .integer(1...65_536), default: .integer(64), source: "ours",
-      "Transitions of a mini-batch."),
-    Parameter(
-      "hidden", .list(of: .integer(1...4096), count: 1...4),
-      default: .list([.integer(256), .integer(256)]), source: "ours",
-      "Widths of the hidden layers."),
-    Parameter(
-      "replayCapacity", .integer(1...10_000_000), default: .integer(100_000), source: "ours",
-      "Transitions that the replay buffer of an RSU holds."),
-    Parameter(
-      "updatesPerTask", .integer(1...64), default: .integer(1), source: "ours",
-      "Gradient steps of an RSU's network for each of its transitions."),
-    Parameter(
-      "learningRateEnd", .number(0...1), default: .number(1), source: "ours",
-      "Share of the learning rate that is left at the end of training; it falls linearly."),
-    RewardBaseline.parameter,
-    Parameter(
-      "warmupTasks", .integer(1...10_000_000), default: .integer(64), unit: "tasks", source: "ours",
-      "Transitions of an RSU before its network learns."),
-    Parameter(
-      "epsilonStart", .number(0...1), default: .number(1), source: "ours",
-      "Share of random decisions at the start of training."),
-    Parameter(
-      "epsilonEnd", .number(0...1), default: .number(0.05), source: "ours",
-      "Share of random decisions after the first third of the training episodes."),
-    Parameter(
-      "gradientClip", .optional(.number(1e-6...1e9)), default: .number(10), source: "ours",
-      "Bound of the gradients' norm."),
-  ]
-
+  private let settings: DisDQNSettings
   private let model: TaskModel
   private let observation: TaskObservation
-  private let discount: Double
-  private let rates: (first: Double, last: Double)
-  private let softUpdate: Double
-  private let clipNorm: Double?
-  private let batchSize: Int
-  private let warmUp: Int
-  private let updatesPerTask: Int
-  private let baseline: RewardBaseline
-  private let epsilons: (first: Double, last: Double)
   private let episodes: Int
   /// Cuts of the deepest network.
   private let mostCuts: Int
@@ -92,52 +70,43 @@ struct DisDQN: Agent {
   private var steps = 0
 
   init(
-    environment: RoadRSUEnvironment, parameters: ParameterValues, context: AgentContext
+    environment: RoadRSUEnvironment, settings: DisDQNSettings, context: AgentContext
   ) throws {
-    let seed = context.seed
+    self.settings = settings
     model = environment.model
     observation = environment.observation
-    discount = parameters.number("discount")
-    rates.first = parameters.number("learningRate")
-    rates.last = rates.first * parameters.number("learningRateEnd")
-    softUpdate = parameters.number("softUpdate")
-    clipNorm = parameters.optionalNumber("gradientClip")
-    batchSize = parameters.integer("batchSize")
-    warmUp = parameters.integer("warmupTasks")
-    updatesPerTask = parameters.integer("updatesPerTask")
-    baseline = RewardBaseline(parameters)
-    epsilons = (parameters.number("epsilonStart"), parameters.number("epsilonEnd"))
-    self.episodes = context.episodes
+    episodes = context.episodes
     mostCuts = (model.types.map(\.layers).max() ?? 0) + 1
     let width = observation.requestCount + TaskObservation.linkCount
     var layout = ParameterLayout()
     network = MLP(
-      &layout, "q", widths: [width] + parameters.integers("hidden") + [mostCuts],
-      activation: .relu)
-    let kernels = context.kernels
-    var initialisation = RandomStream(seed: seed, .initialisation)
+      &layout, "q", widths: [width] + settings.hidden + [mostCuts], activation: .relu)
+    var initialisation = RandomStream(seed: context.seed, .initialisation)
     var stores: [ParameterStore] = []
     for _ in 0..<model.rsuCount {
-      let store = ParameterStore(layout, targets: true, kernels: kernels)
+      let store = ParameterStore(layout, targets: true, kernels: context.kernels)
       store.initialise(using: &initialisation)
       stores.append(store)
     }
     self.stores = stores
     buffers = Array(
       repeating: TransitionBuffer(
-        capacity: parameters.integer("replayCapacity"),
+        capacity: settings.replayCapacity,
         stateCount: observation.requestCount + model.rsuCount * TaskObservation.linkCount,
         actionCount: 0),
       count: model.rsuCount)
-    scales = Array(repeating: RewardStandardisation(), count: model.rsuCount)
-    chain = RequestChain(rsus: model.rsuCount, discount: discount)
-    record = MLP.Record(network, rows: batchSize)
+    scales = Array(
+      repeating: RewardStandardisation(
+        types: model.types.count, discount: settings.learning.discount),
+      count: model.rsuCount)
+    chain = RequestChain(rsus: model.rsuCount, discount: settings.learning.discount)
+    record = MLP.Record(network, rows: settings.batchSize)
     actingRecord = MLP.Record(network, rows: 1)
     input = Matrix(rows: 1, columns: width)
-    inputs = Matrix(rows: batchSize, columns: width)
-    gradient = Matrix(rows: batchSize, columns: network.outputs)
-    exploration = RandomStream(seed: seed, .exploration)
-    replay = RandomStream(seed: seed, .replay)
+    inputs = Matrix(rows: settings.batchSize, columns: width)
+    gradient = Matrix(rows: settings.batchSize, columns: network.outputs)
+    exploration = RandomStream(seed: context.seed, .exploration)
+    replay = RandomStream(seed: context.seed, .replay)
   }
 
   // MARK: Acting
@@ -148,9 +117,9 @@ struct DisDQN: Agent {
     steps = 0
     let third = max(Double(episodes) / 3, 1)
     let explored = min(max(Double(episode - 1) / third, 0), 1)
-    epsilon = epsilons.first * (1 - explored) + epsilons.last * explored
-    let progress = min(Double(episode - 1) / Double(max(episodes - 1, 1)), 1)
-    learningRate = rates.first + (rates.last - rates.first) * progress
+    epsilon = settings.epsilonStart * (1 - explored) + settings.epsilonEnd * explored
+    learningRate = settings.learning.rate(
+      settings.learningRate, episode: episode, of: episodes)
   }
 
   /// Numbers about the request and about every RSU, in the order of their numbers.
@@ -225,16 +194,17 @@ struct DisDQN: Agent {
     guard let nearest = situation.nearest else { return }
     let rsu = situation.links[nearest].rsu - 1
     let request = Transition(
-      state: observe(situation), allowed: model.types[situation.type].layers + 1,
-      choice: action(decision, rsu: rsu), reward: baseline.reward(outcome, model))
+      state: observe(situation), type: situation.type,
+      allowed: model.types[situation.type].layers + 1,
+      choice: action(decision, rsu: rsu),
+      reward: settings.learning.rewardBaseline.reward(outcome, model))
     guard let transition = chain.append(request, rsu: rsu) else { return }
     buffers[rsu].append(transition)
     if !scales[rsu].isFixed {
-      guard buffers[rsu].count >= warmUp else { return }
-      let moments = buffers[rsu].rewardMoments
-      scales[rsu].fix(mean: moments.mean, deviation: moments.deviation)
+      guard buffers[rsu].count >= settings.warmupTasks else { return }
+      scales[rsu].fix(by: buffers[rsu])
     }
-    for _ in 0..<updatesPerTask {
+    for _ in 0..<settings.updatesPerTask {
       losses += trainStep(rsu)
       steps += 1
     }
@@ -244,6 +214,7 @@ struct DisDQN: Agent {
   private mutating func trainStep(_ rsu: Int) -> Double {
     let buffer = buffers[rsu]
     let store = stores[rsu]
+    let (batchSize, discount) = (settings.batchSize, settings.learning.discount)
     let rows = (0..<batchSize).map { _ in replay.index(below: buffer.count) }
     let following = discount > 0 ? nextValues(rows, rsu) : Array(repeating: 0, count: batchSize)
     for (b, row) in rows.enumerated() {
@@ -259,13 +230,16 @@ struct DisDQN: Agent {
     for (b, row) in rows.enumerated() {
       let cut = buffer.choice(row) % mostCuts
       let target =
-        Double(scales[rsu].scaled(buffer.reward(row))) + discount * following[b]
+        Double(scales[rsu].scaled(buffer.reward(row), type: buffer.type(row))) + discount
+        * following[b]
       let error = Double(q[b, cut]) - target
       loss += error * error / Double(batchSize)
       gradient[b, cut] = Float(2 * error / Double(batchSize))
     }
     network.backward(inputs, outputGradient: gradient, store, record: record)
-    store.adamStep(Adam(learningRate: learningRate), clip: clipNorm, softUpdate: softUpdate)
+    store.adamStep(
+      Adam(learningRate: learningRate), clip: settings.gradientClip, softUpdate: settings.softUpdate
+    )
     return loss
   }
 
@@ -334,6 +308,6 @@ struct DisDQN: Agent {
   static let algorithm = Algorithm<RoadRSUEnvironment>(
     name: "disdqn", version: 2,
     summary: "Distributed DQN: each RSU's own network picks an RSU in range and a cut.",
-    isLearner: true, parameters: parameters
-  ) { try DisDQN(environment: $0, parameters: $1, context: $2) }
+    isLearner: true, parameters: DisDQNSettings.parameters, settle: TaskLearning.settle
+  ) { try DisDQN(environment: $0, settings: DisDQNSettings($1), context: $2) }
 }

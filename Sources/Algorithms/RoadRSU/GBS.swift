@@ -1,6 +1,14 @@
 internal import Simulation
 internal import Support
 
+struct GBSSettings: Settings {
+  var target = RSUTargetSettings()
+  @Setting(
+    source: "ours",
+    "Whether the greedy choice of the cut leaves the RSU's queue out of account.")
+  var queueBlind = false
+}
+
 /// GBS, greedy-based scheme (P2 IV-B): the cut with the least completion time (18) at the nearest RSU, both
 /// processors at their greatest frequencies.
 ///
@@ -38,15 +46,10 @@ struct GBS: Agent {
   static let algorithm = Algorithm<RoadRSUEnvironment>(
     name: "gbs", version: 1,
     summary: "Greedy: the cut with the least completion time at the nearest RSU, full frequencies.",
-    parameters: [
-      RSUTarget.parameter,
-      Parameter(
-        "queueBlind", .flag, default: .flag(false), source: "ours",
-        "Whether the greedy choice of the cut leaves the RSU's queue out of account."),
-    ]
-  ) { environment, parameters, _, _ in
+    settings: GBSSettings.self
+  ) { environment, settings, _ in
     GBS(
-      model: environment.model, target: RSUTarget(parameters),
-      isQueueBlind: parameters.flag("queueBlind"))
+      model: environment.model, target: settings.target.target,
+      isQueueBlind: settings.queueBlind)
   }
 }

@@ -20,16 +20,20 @@ struct MyopicOptimum: Agent {
   private let model: TaskModel
   /// (2 β κ)^(-1/3): the frequency at which more speed is not worth its energy; infinite without energy costs.
   private let freeFrequency: Double
+  /// Whether only the RSU that diversion picked may be used.
+  private let followsDiversion: Bool
 
-  init(model: TaskModel) {
+  init(model: TaskModel, followsDiversion: Bool = false) {
     self.model = model
+    self.followsDiversion = followsDiversion
     freeFrequency = 1 / cbrt(2 * model.constants.beta * model.constants.kappa)
   }
 
   func decide(_ situation: TaskSituation, phase: Phase) -> TaskDecision {
     let layers = model.types[situation.type].layers
     var best = best(situation, cut: layers, link: nil)
-    for link in situation.links {
+    for (place, link) in situation.links.enumerated()
+    where !followsDiversion || place == situation.diverted {
       for cut in 0..<layers {
         let candidate = self.best(situation, cut: cut, link: link)
         if candidate.cost < best.cost { best = candidate }
@@ -105,4 +109,12 @@ struct MyopicOptimum: Agent {
     name: "myopic-optimum", version: 1,
     summary: "The least cost of each task by itself: every cut and RSU, frequencies in closed form."
   ) { environment, _, _, _ in MyopicOptimum(model: environment.model) }
+
+  /// What an agent can reach that follows diversion, such as RTD.
+  static let diverted = Algorithm<RoadRSUEnvironment>(
+    name: "diverted-optimum", version: 1,
+    summary: "myopic-optimum at the RSU that diversion picked: the bound of rtd."
+  ) { environment, _, _, _ in
+    MyopicOptimum(model: environment.model, followsDiversion: true)
+  }
 }

@@ -25,8 +25,8 @@ struct REO: Agent {
   static let algorithm = Algorithm<RoadRSUEnvironment>(
     name: "reo", version: 1,
     summary: "RSU executing only: every task whole to the nearest RSU at the greatest frequency.",
-    parameters: [RSUTarget.parameter]
-  ) { environment, parameters, _, _ in
-    REO(model: environment.model, target: RSUTarget(parameters))
+    settings: RSUTargetSettings.self
+  ) { environment, settings, _ in
+    REO(model: environment.model, target: settings.target)
   }
 }

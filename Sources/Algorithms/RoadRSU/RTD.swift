@@ -3,6 +3,55 @@ internal import Neural
 internal import Simulation
 internal import Support
 
+struct RTDSettings: Settings {
+  /// How the policy's actions become a decision.
+  enum Actions: String, CaseIterable, DescribedSettingValue {
+    /// A categorical cut and two squashed Gaussians.
+    case hybrid
+    /// Three squashed Gaussians; the cut is the first one, scaled to 0...J and rounded down.
+    case rounded
+  }
+
+  @Setting(
+    source: "ours",
+    "Categorical cut and Gaussian frequencies, or three Gaussians with the cut rounded.")
+  var actions = Actions.hybrid
+  @Setting(
+    1e-8...1, source: "ours",
+    "Learning rate of Adam for actor, critics and temperatures; P2 uses 0.05.")
+  var learningRate = 0.001
+  @Setting(1e-6...1, source: "ours", "Share by which target networks follow at every step.")
+  var softUpdate = 0.005
+  @Setting(1...65_536, source: "ours", "Transitions of a mini-batch.")
+  var batchSize = 256
+  @Setting(
+    each: 1...4096, count: 1...4, source: "ours",
+    "Widths of the hidden layers of actor and critics.")
+  var hidden = [256, 256]
+  @Setting(1...10_000_000, source: "ours", "Transitions that the replay buffer holds.")
+  var replayCapacity = 100_000
+  @Setting(
+    1...10_000_000, unit: "tasks", source: "ours",
+    "Transitions with uniformly random decisions before learning begins.")
+  var warmupTasks = 1024
+  @Setting(1...64, source: "ours", "Gradient steps for every transition.")
+  var updatesPerTask = 1
+  @Setting(1e-6...1000, source: "P2 IV-A", "Least temperature of the entropy.")
+  var leastTemperature = 0.001
+  @Setting(1e-6...1000, source: "P2 IV-A", "Greatest temperature of the entropy.")
+  var greatestTemperature = 1.0
+  @Setting(1e-6...1000, source: "ours", "Temperature at the start.")
+  var firstTemperature = 0.1
+  @Setting(
+    0...1, source: "ours",
+    "Entropy that the cut is held at, as a share of that of a uniform cut.")
+  var cutEntropy = 0.1
+  @Setting(-20...0.69, unit: "nat", source: "SAC", "Entropy that each Gaussian action is held at.")
+  var frequencyEntropy = -1.0
+  var learning = TaskLearning()
+  var range = FrequencyRange()
+}
+
 /// RTD: task diversion and soft actor-critic (P2, Section III, Alg. 1).
 ///
 /// The environment's diversion picks the RSU; the agent there decides the cut and both frequencies. All RSUs
@@ -12,77 +61,9 @@ internal import Support
 struct RTD: Agent {
   typealias Model = RoadRSUEnvironment
 
-  // MARK: Configuration
-
-  /// How the policy's actions become a decision.
-  enum Actions: String, CaseIterable {
-    /// A categorical cut and two squashed Gaussians.
-    case hybrid
-    /// Three squashed Gaussians; the cut is the first one, scaled to 0...J and rounded down.
-    case rounded
-  }
-
-  static let parameters: [Parameter] = [
-    Parameter(
-      "actions", .choice(Actions.allCases.map(\.rawValue)), default: .text("hybrid"),
-      source: "ours",
-      "Categorical cut and Gaussian frequencies, or three Gaussians with the cut rounded."),
-    Parameter(
-      "learningRate", .number(1e-8...1), default: .number(3e-4), source: "ours",
-      "Learning rate of Adam for actor, critics and temperatures; P2 uses 0.05."),
-    Parameter(
-      "discount", .number(0...0.9999), default: .number(0), source: "P2 (25)",
-      "Discount of the values of the following requests at the same RSU."),
-    Parameter(
-      "softUpdate", .number(1e-6...1), default: .number(0.005), source: "ours",
-      "Share by which target networks follow at every step."),
-    Parameter(
-      "batchSize", .integer(1...65_536), default: .integer(256), source: "ours",
-      "Transitions of a mini-batch."),
-    Parameter(
-      "hidden", .list(of: .integer(1...4096), count: 1...4),
-      default: .list([.integer(256), .integer(256)]), source: "ours",
-      "Widths of the hidden layers of actor and critics."),
-    Parameter(
-      "replayCapacity", .integer(1...10_000_000), default: .integer(100_000), source: "ours",
-      "Transitions that the replay buffer holds."),
-    Parameter(
-      "warmupTasks", .integer(1...10_000_000), default: .integer(1024), unit: "tasks",
-      source: "ours",
-      "Transitions with uniformly random decisions before learning begins."),
-    Parameter(
-      "updatesPerTask", .integer(1...64), default: .integer(1), source: "ours",
-      "Gradient steps for every transition."),
-    Parameter(
-      "leastTemperature", .number(1e-6...1000), default: .number(0.001), source: "P2 IV-A",
-      "Least temperature of the entropy."),
-    Parameter(
-      "greatestTemperature", .number(1e-6...1000), default: .number(1), source: "P2 IV-A",
-      "Greatest temperature of the entropy."),
-    Parameter(
-      "firstTemperature", .number(1e-6...1000), default: .number(0.1), source: "ours",
-      "Temperature at the start."),
-    Parameter(
-      "cutEntropy", .number(0...1), default: .number(0.1), source: "ours",
-      "Entropy that the cut is held at, as a share of that of a uniform cut."),
-    Parameter(
-      "frequencyEntropy", .number(-20...0.69), default: .number(-1), unit: "nat",
-      source: "SAC", "Entropy that each Gaussian action is held at."),
-    Parameter(
-      "learningRateEnd", .number(0...1), default: .number(1), source: "ours",
-      "Share of the learning rate that is left at the end of training; it falls linearly."),
-    RewardBaseline.parameter,
-    FrequencyRange.parameter,
-  ]
-
+  private let settings: RTDSettings
   private let model: TaskModel
   private let observation: TaskObservation
-  private let actions: Actions
-  private let range: FrequencyRange
-  private let baseline: RewardBaseline
-  private let warmUp: Int
-  private let updatesPerTask: Int
-  private let rates: (first: Double, last: Double)
   private let episodes: Int
 
   // MARK: Networks and memory
@@ -91,7 +72,7 @@ struct RTD: Agent {
   private let batch: HybridBatch
   private var chain: RequestChain
   private(set) var buffer: TransitionBuffer
-  private(set) var rewardScale = RewardStandardisation()
+  private(set) var rewardScale: RewardStandardisation
   private var exploration: RandomStream
   private var replay: RandomStream
   private var learningRate = 0.0
@@ -99,47 +80,41 @@ struct RTD: Agent {
   private var steps = 0
 
   init(
-    environment: RoadRSUEnvironment, parameters: ParameterValues, context: AgentContext
+    environment: RoadRSUEnvironment, settings: RTDSettings, context: AgentContext
   ) throws {
-    let seed = context.seed
+    self.settings = settings
     model = environment.model
     observation = environment.observation
-    actions = Actions(rawValue: parameters.text("actions")) ?? .hybrid
-    range = FrequencyRange(parameters)
-    baseline = RewardBaseline(parameters)
     episodes = context.episodes
-    rates.first = parameters.number("learningRate")
-    rates.last = rates.first * parameters.number("learningRateEnd")
-    warmUp = parameters.integer("warmupTasks")
-    updatesPerTask = parameters.integer("updatesPerTask")
-    let least = parameters.number("leastTemperature")
-    let greatest = parameters.number("greatestTemperature")
-    guard least <= greatest else {
+    guard settings.leastTemperature <= settings.greatestTemperature else {
       throw InputError(
-        "is greater than greatestTemperature", key: "leastTemperature",
-        value: parameters["leastTemperature"].text, advice: "P2 keeps it within 0.001 and 1")
+        "is greater than greatestTemperature", key: settings.$leastTemperature.key,
+        value: CSVWriter.text(of: settings.leastTemperature),
+        advice: "P2 keeps it within 0.001 and 1")
     }
     let mostCuts = (model.types.map(\.layers).max() ?? 0) + 1
-    var settings = HybridSACSettings(
+    let isHybrid = settings.actions == .hybrid
+    var sizes = HybridSACSettings(
       observation: observation.requestCount + TaskObservation.linkCount,
-      choices: actions == .hybrid ? mostCuts : 1, continuous: actions == .hybrid ? 2 : 3)
-    settings.hidden = parameters.integers("hidden")
-    settings.discount = parameters.number("discount")
-    settings.softUpdate = parameters.number("softUpdate")
-    settings.batch = parameters.integer("batchSize")
-    settings.temperatures = least...greatest
-    settings.firstTemperature = parameters.number("firstTemperature")
-    settings.choiceEntropy = parameters.number("cutEntropy")
-    settings.continuousEntropy = parameters.number("frequencyEntropy")
-    var initialisation = RandomStream(seed: seed, .initialisation)
-    sac = HybridSAC(settings, kernels: context.kernels, using: &initialisation)
-    batch = HybridBatch(settings)
+      choices: isHybrid ? mostCuts : 1, continuous: isHybrid ? 2 : 3)
+    sizes.hidden = settings.hidden
+    sizes.discount = settings.learning.discount
+    sizes.softUpdate = settings.softUpdate
+    sizes.batch = settings.batchSize
+    sizes.temperatures = settings.leastTemperature...settings.greatestTemperature
+    sizes.firstTemperature = settings.firstTemperature
+    sizes.choiceEntropy = settings.cutEntropy
+    sizes.continuousEntropy = settings.frequencyEntropy
+    var initialisation = RandomStream(seed: context.seed, .initialisation)
+    sac = HybridSAC(sizes, kernels: context.kernels, using: &initialisation)
+    batch = HybridBatch(sizes)
     buffer = TransitionBuffer(
-      capacity: parameters.integer("replayCapacity"),
-      stateCount: settings.observation, actionCount: settings.continuous)
-    exploration = RandomStream(seed: seed, .exploration)
-    replay = RandomStream(seed: seed, .replay)
-    chain = RequestChain(rsus: model.rsuCount, discount: settings.discount)
+      capacity: settings.replayCapacity, stateCount: sizes.observation,
+      actionCount: sizes.continuous)
+    exploration = RandomStream(seed: context.seed, .exploration)
+    replay = RandomStream(seed: context.seed, .replay)
+    chain = RequestChain(rsus: model.rsuCount, discount: sizes.discount)
+    rewardScale = RewardStandardisation(types: model.types.count, discount: sizes.discount)
   }
 
   // MARK: Acting
@@ -148,8 +123,8 @@ struct RTD: Agent {
     chain.beginEpisode()
     losses = 0
     steps = 0
-    let progress = min(Double(episode - 1) / Double(max(episodes - 1, 1)), 1)
-    learningRate = rates.first + (rates.last - rates.first) * progress
+    learningRate = settings.learning.rate(
+      settings.learningRate, episode: episode, of: episodes)
   }
 
   private func observe(_ situation: TaskSituation, _ link: RSULink) -> [Float] {
@@ -162,7 +137,7 @@ struct RTD: Agent {
 
   /// How many choices the policy has for a task.
   private func allowedChoices(_ situation: TaskSituation) -> Int {
-    actions == .hybrid ? model.types[situation.type].layers + 1 : 1
+    settings.actions == .hybrid ? model.types[situation.type].layers + 1 : 1
   }
 
   /// - Throws: `InputError` if the policy is no longer finite.
@@ -192,12 +167,12 @@ struct RTD: Agent {
     let layers = model.types[situation.type].layers
     let positions = values.map { (Double($0) + 1) / 2 }
     let cut =
-      actions == .hybrid ? choice : min(Int(positions[2] * Double(layers + 1)), layers)
+      settings.actions == .hybrid ? choice : min(Int(positions[2] * Double(layers + 1)), layers)
     return TaskDecision(
       cut: cut, rsu: cut < layers ? link.rsu : 0,
-      vehicleFrequency: range.frequency(
+      vehicleFrequency: settings.range.frequency(
         positions[0], greatest: model.constants.vehicleFrequency),
-      rsuFrequency: range.frequency(positions[1], greatest: model.constants.rsuFrequency),
+      rsuFrequency: settings.range.frequency(positions[1], greatest: model.constants.rsuFrequency),
       drawn: values)
   }
 
@@ -210,17 +185,16 @@ struct RTD: Agent {
     guard let diverted = situation.diverted else { return }
     let link = situation.links[diverted]
     let request = Transition(
-      state: observe(situation, link), allowed: allowedChoices(situation),
-      choice: actions == .hybrid ? decision.cut : 0, actions: decision.drawn,
-      reward: baseline.reward(outcome, model))
+      state: observe(situation, link), type: situation.type, allowed: allowedChoices(situation),
+      choice: settings.actions == .hybrid ? decision.cut : 0, actions: decision.drawn,
+      reward: settings.learning.rewardBaseline.reward(outcome, model))
     guard let transition = chain.append(request, rsu: link.rsu - 1) else { return }
     buffer.append(transition)
     if !rewardScale.isFixed {
-      guard buffer.count >= warmUp else { return }
-      let moments = buffer.rewardMoments
-      rewardScale.fix(mean: moments.mean, deviation: moments.deviation)
+      guard buffer.count >= settings.warmupTasks else { return }
+      rewardScale.fix(by: buffer)
     }
-    for _ in 0..<updatesPerTask {
+    for _ in 0..<settings.updatesPerTask {
       sampleBatch()
       losses += sac.trainStep(batch, learningRate: learningRate, using: &replay).criticLoss
       steps += 1
@@ -240,7 +214,7 @@ struct RTD: Agent {
       batch.choices[b] = buffer.choice(row)
       batch.allowed[b] = buffer.allowed(row)
       batch.nextAllowed[b] = buffer.nextAllowed(row)
-      batch.rewards[b] = rewardScale.scaled(buffer.reward(row))
+      batch.rewards[b] = rewardScale.scaled(buffer.reward(row), type: buffer.type(row))
     }
   }
 
@@ -283,6 +257,6 @@ struct RTD: Agent {
   static let algorithm = Algorithm<RoadRSUEnvironment>(
     name: "rtd", version: 2,
     summary: "RTD: diversion, then soft actor-critic for the cut and both frequencies.",
-    isLearner: true, parameters: parameters
-  ) { try RTD(environment: $0, parameters: $1, context: $2) }
+    isLearner: true, parameters: RTDSettings.parameters, settle: TaskLearning.settle
+  ) { try RTD(environment: $0, settings: RTDSettings($1), context: $2) }
 }

@@ -38,8 +38,8 @@ struct RandomTaskAgent: Agent {
   static let algorithm = Algorithm<RoadRSUEnvironment>(
     name: "random", version: 1,
     summary: "Any cut at the RSU that diversion picked, with uniform frequencies.",
-    parameters: [FrequencyRange.parameter]
-  ) { environment, parameters, seed, _ in
-    RandomTaskAgent(model: environment.model, range: FrequencyRange(parameters), seed: seed)
+    settings: FrequencyRange.self
+  ) { environment, range, context in
+    RandomTaskAgent(model: environment.model, range: range, seed: context.seed)
   }
 }

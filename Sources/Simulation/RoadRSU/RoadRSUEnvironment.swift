@@ -9,6 +9,7 @@ public import Trace
 /// if the vehicle leaves the RSU's range meanwhile.
 public struct RoadRSUEnvironment: Environment {
   public static let modelName = "road-rsu"
+  public static let version = 2
 
   public let model: TaskModel
   public let axis: RoadAxis
@@ -19,7 +20,7 @@ public struct RoadRSUEnvironment: Environment {
   private let drawnConstants: JSONValue
 
   private let sampling: RandomField
-  private let release: RandomField
+  private let releases: TaskReleases
   private let taskType: RandomField
   private let batteryField: RandomField
   private let fading: RandomField
@@ -113,7 +114,7 @@ public struct RoadRSUEnvironment: Environment {
     middle = (least + greatest) / 2
     observation = TaskObservation(model: model, halfLength: (axis.end - axis.start) / 2)
     sampling = RandomField(seed: seed, .vehicleSample)
-    release = RandomField(seed: seed, .taskRelease)
+    releases = TaskReleases(constants: constants, seed: seed)
     taskType = RandomField(seed: seed, .taskType)
     batteryField = RandomField(seed: seed, .battery)
     fading = RandomField(seed: seed, .fading)
@@ -167,6 +168,7 @@ public struct RoadRSUEnvironment: Environment {
         "direction_x": .number(axis.directionX), "direction_y": .number(axis.directionY),
         "start_m": .number(axis.start), "end_m": .number(axis.end),
       ]),
+      "load": .number(model.load),
       "dnn_types": .list(
         model.types.map {
           .object([
@@ -182,7 +184,7 @@ public struct RoadRSUEnvironment: Environment {
   }
 
   public mutating func beginEpisode(_ episode: Int, phase: Phase) {
-    key = 2 * episode + (phase == .eval ? 1 : 0)
+    key = TaskReleases.key(episode: episode, phase: phase)
     let constants = model.constants
     let vehicles = constants.vehicles
     window = windows.window(episode: episode, phase: phase, seed: seed)
@@ -200,13 +202,7 @@ public struct RoadRSUEnvironment: Environment {
     nextBroadcast = 0
 
     requests.removeAll(keepingCapacity: true)
-    // A draw below the probability releases a task: the releases of a low rate are among those of a higher one.
-    let probability = constants.releaseRate * constants.slotLength
-    for slot in 0..<constants.slots {
-      for vehicle in 0..<vehicles where release.uniform(key, slot, vehicle) < probability {
-        requests.append(slot * vehicles + vehicle)
-      }
-    }
+    releases.forEach(key) { slot, vehicle in requests.append(slot * vehicles + vehicle) }
     nextRequest = 0
     prepareSituation()
   }

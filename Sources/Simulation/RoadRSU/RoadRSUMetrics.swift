@@ -34,17 +34,27 @@ public struct RoadRSUMetrics: EpisodeMetrics {
     .init("return", "", "Sum of the rewards: the costs, negative.") { 0 - $0.all.cost },
     .init("mean_delay_s", "s", "Mean delay of a task.") { $0.all.meanDelay },
     .init("p95_delay_s", "s", "95th percentile of the delays.") { $0.delayQuantile(0.95) },
-    .init("local_delay_s", "s", "Mean local part, its wait included.") {
+    .init(
+      "local_delay_s", "s", "Mean local part; with localQueue, the wait for the own processor too."
+    ) {
       $0.all.mean($0.localTime)
     },
     .init("transmit_delay_s", "s", "Mean transmission part.") { $0.all.mean($0.transmitTime) },
-    .init("edge_delay_s", "s", "Mean part at the RSU, its wait included.") {
-      $0.all.mean($0.all.delay - $0.localTime - $0.transmitTime)
+    .init(
+      "edge_delay_s", "s",
+      "Mean part at the RSU: its service, and the wait for it once the data are there."
+    ) {
+      $0.all.mean($0.edgeTime)
     },
-    .init("mean_queue_wait_s", "s", "Mean wait in the RSU's queue, of offloaded tasks.") {
+    .init(
+      "mean_queue_wait_s", "s", "Mean queueing time (17) of the tasks that were sent to an RSU."
+    ) {
       ratio($0.queueWait, $0.remote)
     },
-    .init("mean_queue_length", "tasks", "Mean length of the RSUs' queues at decisions.") {
+    .init(
+      "mean_queue_length", "tasks",
+      "Tasks at an RSU that are not finished, mean over all RSUs and over the decisions."
+    ) {
       $0.all.mean($0.queueLength)
     },
     .init("mean_energy_j", "J", "Mean weighted energy of a task.") { $0.all.meanEnergy },
@@ -76,6 +86,7 @@ public struct RoadRSUMetrics: EpisodeMetrics {
   private var delays: [Double] = []
   private var localTime = 0.0
   private var transmitTime = 0.0
+  private var edgeTime = 0.0
   private var queueWait = 0.0
   private var queueLength = 0.0
   private var remote = 0
@@ -91,9 +102,9 @@ public struct RoadRSUMetrics: EpisodeMetrics {
       low.add(outcome.costs)
     }
     delays.append(outcome.costs.delay)
-    localTime += outcome.costs.localTime
-    if outcome.costs.localFLOP > 0 { localTime += outcome.situation.localWait }
+    localTime += outcome.localWait + outcome.costs.localTime
     transmitTime += outcome.costs.transmitTime
+    edgeTime += outcome.edgeTime
     queueLength += outcome.meanQueueLength
     if outcome.link != nil {
       remote += 1
@@ -120,7 +131,8 @@ extension RoadRSUEnvironment {
       columns: [
         "episode", "task", "vehicle", "dnn", "release_s", "decision_s", "deadline_s", "rsu",
         "distance_m", "fading", "rate_bps", "cut", "local_gflop", "remote_gflop", "cut_bits",
-        "f_vehicle_hz", "f_rsu_hz", "queue_wait_s", "local_s", "transmit_s", "remote_s", "delay_s",
+        "f_vehicle_hz", "f_rsu_hz", "queue_wait_s", "local_wait_s", "local_s", "transmit_s",
+        "remote_s", "delay_s",
         "battery", "alpha", "vehicle_j", "transmit_j", "rsu_j", "energy_j", "missed", "cost",
       ],
       textColumns: ["vehicle", "dnn"]
@@ -135,9 +147,10 @@ extension RoadRSUEnvironment {
         link.map { .number($0.distance) } ?? .missing, link.map { .number($0.fading) } ?? .missing,
         link.map { .number($0.rate) } ?? .missing, .integer(outcome.decision.cut),
         .number(costs.localFLOP / 1e9), .number(costs.remoteFLOP / 1e9), .number(costs.cutBits),
-        .number(outcome.decision.vehicleFrequency),
+        costs.localFLOP > 0 ? .number(outcome.decision.vehicleFrequency) : .missing,
         link == nil ? .missing : .number(outcome.decision.rsuFrequency),
-        .number(costs.queueWait), .number(costs.localTime), .number(costs.transmitTime),
+        .number(costs.queueWait), .number(outcome.localWait), .number(costs.localTime),
+        .number(costs.transmitTime),
         .number(costs.remoteTime), .number(costs.delay), .number(situation.battery),
         .number(situation.alpha), .number(costs.vehicleEnergy), .number(costs.transmitEnergy),
         .number(costs.rsuEnergy), .number(costs.energy), .integer(costs.missed ? 1 : 0),

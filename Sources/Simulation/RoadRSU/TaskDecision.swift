@@ -162,6 +162,15 @@ public struct DecidedTask: Sendable {
   public var link: RSULink?
   /// Mean number of unfinished tasks at an RSU, over all RSUs, when the task was released.
   public var meanQueueLength: Double
+  /// Wait for the vehicle's own processor, in seconds; 0 for a task without local layers.
+  public var localWait: Double { costs.localFLOP > 0 ? situation.localWait : 0 }
+  /// Service at the RSU, and the wait for it once the data are there, in seconds; 0 for a task that runs locally.
+  public var edgeTime: Double {
+    guard link != nil else { return 0 }
+    let arrival = localWait + costs.localTime + costs.transmitTime
+    let wait = situation.decision - situation.release + costs.queueWait - arrival
+    return max(wait, 0) + costs.remoteTime
+  }
   /// -cost (28).
   public var reward: Double { -costs.cost }
 }

@@ -25,6 +25,16 @@ public struct TaskModel: Sendable {
 
   public var rsuCount: Int { rsuX.count }
 
+  /// Offered load: the work of all tasks, every one of them run remotely as a whole, over what all RSUs can do at
+  /// their greatest frequency; 1 and more: they could not, however well the tasks were spread.
+  ///
+  /// releaseRate × vehicles × mean work of a DNN / (RSUs × greatest frequency).
+  public var load: Double {
+    let works = types.map { $0.cuts.localFLOP[$0.layers] }
+    return constants.releaseRate * Double(constants.vehicles) * Statistics.mean(works)
+      / (Double(rsuCount) * constants.rsuFrequency)
+  }
+
   public init(
     constants: TaskConstants, profiles: [DNNProfile], workload: Workload, skipAware: Bool = false,
     rsuX: [Double], rsuY: [Double]
