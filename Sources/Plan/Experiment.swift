@@ -101,7 +101,9 @@ public struct Experiment: Sendable {
     } catch var error as InputError {
       // A value without a place in the file is one of the command line.
       if error.line == nil, error.file == root.location.file,
-        let setting = settings.first(where: { error.key?.hasSuffix(".\($0.key)") ?? false })
+        let setting = settings.first(where: {
+          error.key?.prefix { $0 != "[" }.hasSuffix(".\($0.key)") ?? false
+        })
       {
         error.file = nil
         error.key = "--set \(setting.key)"
