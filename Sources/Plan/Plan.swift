@@ -132,7 +132,7 @@ public struct Plan: Sendable, Equatable {
     func damaged(_ what: String) -> InputError {
       InputError(
         "is not a plan of this program: \(what)", file: path,
-        advice: "Make it anew with 'veclab plan'")
+        advice: "Make it anew with 'veclab plan --save'")
     }
     func texts(_ value: JSONValue?, _ what: String) throws -> [String] {
       guard let list = value?.listValue else { throw damaged(what) }

@@ -36,6 +36,11 @@ struct PlanCommand: ParsableCommand {
       """)
   var calibrate = false
 
+  @Flag(
+    help:
+      "Write the plan for workers that are started by hand, and tell its path on standard error.")
+  var save = false
+
   @Option(help: "Worker processes that the expected end is for (default: one for each core).")
   var workers: Int?
 
@@ -49,6 +54,10 @@ struct PlanCommand: ParsableCommand {
     try plan.tryOut(experiment, results: options.results)
     let store = RunLedger(folder: "\(options.results)/\(experiment.name)")
     let entries = plan.runs.map { SweepEntry($0, store: store) }
+    if save {
+      let origin = options.selection.origin(experiment)
+      complain("plan: \(try SweepIndex.register(plan, origin: origin, ledger: store).path)")
+    }
     let done = entries.map { store.isComplete($0.run) }
     let cost = try estimate(plan, entries, done: done, ledger: store)
     let workers = workers ?? max(ProcessInfo.processInfo.activeProcessorCount, 1)

@@ -17,7 +17,7 @@ struct Worker: ParsableCommand {
       written, 75 stopped on request while runs are left.
       """)
 
-  @Option(help: ArgumentHelp("Plan, as 'veclab plan' writes it.", valueName: "file"))
+  @Option(help: ArgumentHelp("Plan, as 'veclab plan --save' writes it.", valueName: "file"))
   var plan: String
 
   @Option(

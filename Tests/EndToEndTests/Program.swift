@@ -172,10 +172,15 @@ final class TestSweep: Sendable {
 
   /// Arguments of a worker without a coordinator; the plan is made if need be.
   func workerArguments(_ more: [String] = []) async throws -> [String] {
-    _ = try await run(["--dry-run"])
+    _ = try await save()
     let plans = results + "/\(name)/plans"
     let plan = try Files.list(plans).first { $0.hasSuffix(".json") } ?? ""
     return ["worker", "--plan", "\(plans)/\(plan)", "--results", results, "--lease", "3"] + more
+  }
+
+  /// Makes the plan and everything that it needs, and runs nothing.
+  func save() async throws -> Program.Outcome {
+    try await Program.run(["plan", file, "--results", results, "--save"])
   }
 
   var runsFolder: String { results + "/\(name)/runs" }

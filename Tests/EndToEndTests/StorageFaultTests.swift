@@ -104,7 +104,7 @@ extension FaultInjection {
       let disk = try await TemporaryDisk(kilobytes: 4096)
       defer { disk.unmount() }
       let sweep = try await TestSweep(seeds: 1, results: disk.path)
-      #expect(try await sweep.run(["--dry-run"]).code == 0)
+      #expect(try await sweep.save().code == 0)
       try await disk.remount("ro")
       let outcome = try await sweep.run()
       #expect(outcome.code != 0)
