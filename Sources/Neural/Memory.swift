@@ -1,5 +1,5 @@
 internal import CKernels
-internal import Support
+public import Support
 
 #if canImport(Glibc)
   internal import Glibc
@@ -142,7 +142,7 @@ public enum Activation: Int32, Sendable {
 }
 
 /// How the operands of matrix products are rounded.
-public enum Precision: String, Sendable, CaseIterable {
+public enum Precision: String, CaseIterable, DescribedSettingValue {
   /// Single precision throughout.
   case fp32
   /// Operands of products rounded to bfloat16, sums in single precision. Parameters, Adam and everything elementwise stay

@@ -24,6 +24,10 @@ public struct QMIXTraining: Settings, Equatable {
     each: 1...4096, count: 1...8, source: "P1 §8.1",
     "Widths of the hidden layers of an agent's network.")
   public var hidden = [256, 256, 256]
+  @Setting(
+    source: "ours", isImpliedAtDefault: true,
+    "Operands of matrix products: single precision, or rounded to bfloat16 (AVX512-BF16 only).")
+  public var precision = Precision.fp32
 
   public init() {}
 }
@@ -200,7 +204,8 @@ public final class QMIXCore {
 
   /// A learner with parameters drawn from the generator.
   ///
-  /// - Throws: `InputError` if sizes are not positive or agents that share a network differ in actions.
+  /// - Throws: `InputError` if sizes are not positive, agents that share a network differ in actions, or the processor
+  ///   lacks the products of the precision.
   public init(
     _ settings: QMIXSettings, kernels: Kernels, using generator: inout some RandomNumberGenerator
   ) throws {
@@ -214,7 +219,8 @@ public final class QMIXCore {
       form: settings.training.mixer)
     self.settings = settings
     firstAction = settings.actions.indices.map { settings.actions[..<$0].reduce(0, +) }
-    store = ParameterStore(layout, targets: true, kernels: kernels)
+    store = ParameterStore(
+      layout, targets: true, kernels: try kernels.with(settings.training.precision))
 
     let batch = settings.training.batchSize
     memory = WorkingMemory(settings, networks, networkOfAgent)

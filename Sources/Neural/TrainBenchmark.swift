@@ -16,6 +16,7 @@ public struct TrainBenchmark: Sendable {
   public var actions = 132
   public var observation = 24
   public var algorithm = Algorithm.mad2rl
+  public var precision = Precision.fp32
   /// Train steps measured, after a short warm-up.
   public var steps = 60
 
@@ -50,6 +51,7 @@ public struct TrainBenchmark: Sendable {
     var settings = QMIXSettings(
       actions: Array(repeating: actions, count: agents), observation: observation)
     settings.training.batchSize = batch
+    settings.training.precision = precision
     if algorithm == .mad2rl {
       var diffusion = Diffusion()
       diffusion.steps = denoise

@@ -47,10 +47,12 @@ struct BenchTrain: ParsableCommand {
     benchmark.observation = observation
     benchmark.algorithm = algorithm
     benchmark.steps = steps
-    let report = try benchmark.run(kernels: try kernels(isa).with(precision))
+    benchmark.precision = precision
+    let report = try benchmark.run(kernels: try kernels(isa))
     let rows: [(key: String, value: String, text: String)] = [
       ("algorithm", "\"\(algorithm.rawValue)\"", algorithm.rawValue),
       ("isa", "\"\(report.isa)\"", report.isa),
+      ("precision", "\"\(precision.rawValue)\"", precision.rawValue),
       ("stepsPerSecond", "\(report.stepsPerSecond)", shown(report.stepsPerSecond)),
       ("stepsPerCPUSecond", "\(report.stepsPerCPUSecond)", shown(report.stepsPerCPUSecond)),
       (

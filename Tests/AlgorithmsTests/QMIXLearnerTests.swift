@@ -92,6 +92,30 @@ import Testing
     }
   }
 
+  @Test(
+    .enabled(
+      if: (try? Kernels.selected().with(.bf16)) != nil, "this processor has no AVX512-BF16"),
+    arguments: ["p-qmix", "mad2rl"])
+  func bf16LearnsOtherNumbersAndResumesToTheSameBytes(_ name: String) throws {
+    let setting = ["precision": ParameterValue.text("bf16")]
+    var whole = try Training(name, setting)
+    var plain = try Training(name)
+    for episode in 0..<6 {
+      try whole.run(episode, .train)
+      try plain.run(episode, .train)
+    }
+    #expect(try whole.policy() != plain.policy())
+    for stop in [3, 5] {
+      var first = try Training(name, setting)
+      for episode in 0..<stop { try first.run(episode, .train) }
+      var second = try Training(name, setting)
+      var reader = StateReader(try first.state())
+      try second.agent.restoreState(from: &reader)
+      for episode in stop..<6 { try second.run(episode, .train) }
+      #expect(try second.state() == whole.state())
+    }
+  }
+
   @Test(arguments: names)
   func evaluationLeavesTrainingUntouchedAndRepeats(_ name: String) throws {
     var plain = try Training(name)

@@ -123,7 +123,9 @@ final class TraceCommandTests {
     #expect(!Files.exists(folder + "/b.trace"))
     for descriptors in [6, 7, 8] {
       let few = try await shell("ulimit -n \(descriptors); $V import a.xml -o c.trace")
-      #expect(few.code == 0 || few.code == 1 && few.errors.contains("Too many open files"))
+      // The shell says 127 where not even the libraries can be opened, and more than 128 for a signal.
+      #expect((0...127).contains(few.code), "\(descriptors): \(few.code)")
+      #expect(few.code != 1 || few.errors.contains("Too many open files"), "\(few.errors)")
     }
   }
 
