@@ -101,7 +101,9 @@ public struct Experiment: Sendable {
     } catch var error as InputError {
       // A value without a place in the file is one of the command line.
       if error.line == nil, error.file == root.location.file,
-        let setting = settings.first(where: { error.key?.hasSuffix(".\($0.key)") ?? false })
+        let setting = settings.first(where: {
+          error.key?.prefix { $0 != "[" }.hasSuffix(".\($0.key)") ?? false
+        })
       {
         error.file = nil
         error.key = "--set \(setting.key)"
@@ -114,11 +116,7 @@ public struct Experiment: Sendable {
     root: YAMLMapping, overrides: YAMLMapping.Entry?, profiles: [String], settings: [PointFilter],
     models: [AnyModel], isStrict: Bool
   ) throws {
-    try root.allow([
-      "experiment", "title", "model", "trace", "coordinates", "net", "dnn", "agents", "parameters",
-      "grid", "profiles", "record",
-      "limits", "figures",
-    ])
+    try root.allow(Experiment.keys)
     let mapping = try root.overridden(by: overrides).setting(settings)
     file = root.location.file
     location = SourceLocation(file: file, line: 1, column: 1, key: "grid")
@@ -135,27 +133,13 @@ public struct Experiment: Sendable {
       } ?? [])
     self.model = model
     traces = try Experiment.traces(mapping, folder: folder)
-    var dnnFiles: [String: TraceSource] = [:]
-    for entry in try mapping["dnn"]?.mapping().entries ?? [] {
-      dnnFiles[entry.key] = TraceSource(
-        name: entry.key, path: Files.path(try entry.value.text(), relativeTo: folder),
-        location: entry.value.location)
-    }
-    self.dnnFiles = dnnFiles
-
+    dnnFiles = try Experiment.dnnFiles(mapping["dnn"], folder: folder)
     let record = try mapping["record"].map { try Experiment.record($0) } ?? []
     self.record = record
     limits = try Experiment.limits(mapping["limits"])
 
-    var checkpointEvery = 50
-    var parameters: [Setting] = []
-    for entry in try mapping["parameters"]?.mapping().entries ?? [] {
-      if entry.key == RunParameters.checkpointEvery.key {
-        checkpointEvery = try entry.value.integer(1...1_000_000)
-      } else {
-        parameters.append(try model.setting(entry.key, entry.value, at: entry.location))
-      }
-    }
+    let (parameters, checkpointEvery) = try Experiment.parameters(
+      mapping["parameters"], model: model)
     self.parameters = parameters
     self.checkpointEvery = checkpointEvery
 
@@ -169,11 +153,7 @@ public struct Experiment: Sendable {
       throw gridLocation.error(
         "has no point left", advice: "Every point is excluded: check 'exclude'")
     }
-    var dimensions: [String] = []
-    for setting in points.lazy.flatMap(\.settings) where !dimensions.contains(setting.key) {
-      dimensions.append(setting.key)
-    }
-    self.dimensions = dimensions
+    dimensions = Experiment.dimensions(of: points)
     if points.contains(where: { $0["algorithm"] == nil })
       && !parameters.contains(where: { $0.key == "algorithm" })
     {
@@ -189,6 +169,46 @@ public struct Experiment: Sendable {
           $0, model: model, labels: labels, isRecording: !record.isEmpty,
           isStrict: isStrict && overrides?.key == profiles.first)
       } ?? []
+  }
+
+  private static let keys = [
+    "experiment", "title", "model", "trace", "coordinates", "net", "dnn", "agents", "parameters",
+    "grid", "profiles", "record", "limits", "figures",
+  ]
+
+  private static func dnnFiles(_ node: YAMLNode?, folder: String) throws -> [String: TraceSource] {
+    var files: [String: TraceSource] = [:]
+    for entry in try node?.mapping().entries ?? [] {
+      files[entry.key] = TraceSource(
+        name: entry.key, path: Files.path(try entry.value.text(), relativeTo: folder),
+        location: entry.value.location)
+    }
+    return files
+  }
+
+  /// Keys that any of the points sets, in the order of the first that does.
+  private static func dimensions(of points: [GridPoint]) -> [String] {
+    var keys: [String] = []
+    for setting in points.lazy.flatMap(\.settings) where !keys.contains(setting.key) {
+      keys.append(setting.key)
+    }
+    return keys
+  }
+
+  /// What all points have in common.
+  private static func parameters(
+    _ node: YAMLNode?, model: AnyModel
+  ) throws -> (settings: [Setting], checkpointEvery: Int) {
+    var checkpointEvery = 50
+    var settings: [Setting] = []
+    for entry in try node?.mapping().entries ?? [] {
+      if entry.key == RunParameters.checkpointEvery.key {
+        checkpointEvery = try entry.value.integer(1...1_000_000)
+      } else {
+        settings.append(try model.setting(entry.key, entry.value, at: entry.location))
+      }
+    }
+    return (settings, checkpointEvery)
   }
 
   private static func model(_ mapping: YAMLMapping, among models: [AnyModel]) throws -> AnyModel {

@@ -187,50 +187,18 @@ extension FigureSpecification {
     series =
       try mapping["series"].map { try FigureSpecification.distinct($0, axis) }
       ?? [.parameter("algorithm")]
-    let columns = source.columns
-    func column(_ node: YAMLNode) throws -> String {
-      let word = try node.text()
-      if source.textColumns.contains(word) {
-        throw node.error(
-          "is a column of texts, which have no mean", value: word,
-          advice: "It can be x, in series or in filter")
-      }
-      if columns.contains(word) { return word }
-      throw node.error(
-        "is not a column of \(source.file)", value: word,
-        advice: nearestName(to: word, among: columns).map { "Did you mean '\($0)'?" }
-          ?? "Its columns are \(columns.joined(separator: ", "))")
-    }
     let y = try FigureSpecification.distinct(
-      mapping.required("y", "Name one or several columns of \(source.file)"), column)
+      mapping.required("y", "Name one or several columns of \(source.file)")
+    ) { try FigureSpecification.column($0, of: source) }
     self.y = y
     phase = try FigureSpecification.phase(mapping["phase"], source: source)
 
-    var filter = GridCondition()
-    var columnFilter: [String: [String]] = [:]
-    for entry in try mapping["filter"]?.mapping().entries ?? [] {
-      if !FigureSpecification.isParameter(entry.key, model), columns.contains(entry.key) {
-        columnFilter[entry.key] = try entry.value.oneOrMore().map { try $0.text() }
-        continue
-      }
-      let values = try entry.value.oneOrMore().map { element in
-        let known =
-          isStrict ? labels.values(entry.key, where: GridCondition()) : [try element.text()]
-        return try model.conditionValue(entry, element, names: [entry.key: known])
-      }
-      filter.tests.append(
-        GridCondition.Test(key: entry.key, values: values, location: entry.location))
-    }
+    let (filter, columnFilter) = try FigureSpecification.filters(
+      mapping["filter"], model: model, source: source, labels: isStrict ? labels : nil)
     self.filter = filter
     self.columnFilter = columnFilter
-    if source.file == ResultTable.evaluations,
-      let algorithm = labels.algorithmWithoutEvaluations(where: filter)
-    {
-      throw (mapping["source"] ?? node).error(
-        "is not written by runs of '\(algorithm)' as they are", value: source.file,
-        advice: "Give learners an 'evaluationEvery' above 0, and the figure a filter of algorithms "
-          + "that leaves the others out")
-    }
+    try FigureSpecification.refuseUnwritten(
+      source, where: filter, labels: labels, at: mapping["source"] ?? node)
 
     try FigureSpecification.refuseEmpty(
       mapping, x: x, y: y, phase: phase, columnFilter: columnFilter,
@@ -242,12 +210,7 @@ extension FigureSpecification {
       throw (mapping["filter"] ?? node).error("leaves no point of the grid to the figure")
     }
     func knownSeries(_ node: YAMLNode) throws -> String {
-      let word = try node.text()
-      if !isStrict || known?.contains(word) ?? true { return word }
-      throw node.error(
-        "is not a series of the figure", value: word,
-        advice: nearestName(to: word, among: known ?? []).map { "Did you mean '\($0)'?" }
-          ?? "Its series are \((known ?? []).joined(separator: ", "))")
+      try FigureSpecification.seriesName(node, among: isStrict ? known : nil)
     }
     reference = try mapping["reference"].map(knownSeries)
     smooth = try mapping["smooth"]?.integer(1...1_000_000) ?? 1
@@ -269,31 +232,71 @@ extension FigureSpecification {
     }
     claims =
       try mapping["claims"]?.list(of: "a list of mappings").map { entry in
-        let claim = try entry.mapping()
-        try claim.allow(["series", "against", "x", "metric", "improvement", "better"])
-        let xNode = try claim.required("x", "Give the value of x that the number is for")
-        let xText = try xNode.value().text
-        if case .parameter(let key) = x {
-          let values = labels.values(key, where: filter)
-          if isStrict && !values.contains(xText) {
-            throw xNode.error(
-              "is not a value of \(key) in the figure", value: xText,
-              advice: "Its values are \(values.joined(separator: ", "))")
-          }
-        }
-        let better = try claim["better"]?.choice(["lower", "higher"]) ?? "lower"
-        let metric = try claim["metric"].map(column) ?? y[0]
-        if let node = claim["metric"], !y.contains(metric) {
-          throw node.error("is not among the figure's y", value: metric)
-        }
-        return Claim(
-          series: try knownSeries(claim.required("series", "Name the series that is better")),
-          against: try knownSeries(
-            claim.required("against", "Name the series it is compared with")),
-          x: xText, metric: metric,
-          improvementPercent: try claim.required("improvement", "Give the published percentage")
-            .number(-1e6...1e6), lowerIsBetter: better == "lower")
+        try Claim(
+          entry.mapping(), x: x, y: y, source: source, series: knownSeries,
+          values: isStrict ? { labels.values($0, where: filter) } : nil)
       } ?? []
+  }
+
+  /// The name of a column of numbers.
+  private static func column(_ node: YAMLNode, of source: ResultTable) throws -> String {
+    let word = try node.text()
+    if source.textColumns.contains(word) {
+      throw node.error(
+        "is a column of texts, which have no mean", value: word,
+        advice: "It can be x, in series or in filter")
+    }
+    if source.columns.contains(word) { return word }
+    throw node.error(
+      "is not a column of \(source.file)", value: word,
+      advice: nearestName(to: word, among: source.columns).map { "Did you mean '\($0)'?" }
+        ?? "Its columns are \(source.columns.joined(separator: ", "))")
+  }
+
+  /// The two kinds of filter: of grid points and of a table's rows.
+  ///
+  /// - Parameter labels: what values must be among; nil when any is allowed.
+  private static func filters(
+    _ node: YAMLNode?, model: AnyModel, source: ResultTable, labels: Labels?
+  ) throws -> (points: GridCondition, columns: [String: [String]]) {
+    var filter = GridCondition()
+    var columnFilter: [String: [String]] = [:]
+    for entry in try node?.mapping().entries ?? [] {
+      if !isParameter(entry.key, model), source.columns.contains(entry.key) {
+        columnFilter[entry.key] = try entry.value.oneOrMore().map { try $0.text() }
+        continue
+      }
+      let values = try entry.value.oneOrMore().map { element in
+        let known = try labels?.values(entry.key, where: GridCondition()) ?? [element.text()]
+        return try model.conditionValue(entry, element, names: [entry.key: known])
+      }
+      filter.tests.append(
+        GridCondition.Test(key: entry.key, values: values, location: entry.location))
+    }
+    return (filter, columnFilter)
+  }
+
+  /// Refuses a table that some run of the figure would not write.
+  private static func refuseUnwritten(
+    _ source: ResultTable, where filter: GridCondition, labels: Labels, at node: YAMLNode
+  ) throws {
+    guard source.file == ResultTable.evaluations,
+      let algorithm = labels.algorithmWithoutEvaluations(where: filter)
+    else { return }
+    throw node.error(
+      "is not written by runs of '\(algorithm)' as they are", value: source.file,
+      advice: "Give learners an 'evaluationEvery' above 0, and the figure a filter of algorithms "
+        + "that leaves the others out")
+  }
+
+  /// - Parameter known: names that the series have; nil when that is not known or does not matter.
+  private static func seriesName(_ node: YAMLNode, among known: [String]?) throws -> String {
+    let word = try node.text()
+    guard let known, !known.contains(word) else { return word }
+    throw node.error(
+      "is not a series of the figure", value: word,
+      advice: nearestName(to: word, among: known).map { "Did you mean '\($0)'?" }
+        ?? "Its series are \(known.joined(separator: ", "))")
   }
 
   /// Refuses what no run of the grid can give a row to.
@@ -384,6 +387,37 @@ extension FigureSpecification {
       return nil
     }
     return try node?.choice(["train", "eval"]) == "train" ? .train : .eval
+  }
+}
+
+extension FigureSpecification.Claim {
+  /// - Parameters:
+  ///   - series: Reads the name of a series of the figure.
+  ///   - values: The values of a parameter in the figure; nil when x may be any.
+  fileprivate init(
+    _ mapping: YAMLMapping, x axis: FigureSpecification.Axis, y: [String], source: ResultTable,
+    series read: (YAMLNode) throws -> String, values: ((String) -> [String])?
+  ) throws {
+    try mapping.allow(["series", "against", "x", "metric", "improvement", "better"])
+    let xNode = try mapping.required("x", "Give the value of x that the number is for")
+    let xText = try xNode.value().text
+    if case .parameter(let key) = axis, let known = values?(key), !known.contains(xText) {
+      throw xNode.error(
+        "is not a value of \(key) in the figure", value: xText,
+        advice: "Its values are \(known.joined(separator: ", "))")
+    }
+    let better = try mapping["better"]?.choice(["lower", "higher"]) ?? "lower"
+    let metric =
+      try mapping["metric"].map { try FigureSpecification.column($0, of: source) } ?? y[0]
+    if let node = mapping["metric"], !y.contains(metric) {
+      throw node.error("is not among the figure's y", value: metric)
+    }
+    self.init(
+      series: try read(mapping.required("series", "Name the series that is better")),
+      against: try read(mapping.required("against", "Name the series it is compared with")),
+      x: xText, metric: metric,
+      improvementPercent: try mapping.required("improvement", "Give the published percentage")
+        .number(-1e6...1e6), lowerIsBetter: better == "lower")
   }
 }
 

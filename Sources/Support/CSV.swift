@@ -85,68 +85,8 @@ public struct CSVTable: Sendable {
 
   public init(text: String, file: String) throws {
     self.file = file
-    var records: [(line: Int, fields: [String])] = []
-    var fields: [String] = []
-    var field: [UInt8] = []
-    var line = 1
-    var recordLine = 1
-    var isQuoted = false
-    var wasQuoted = false
-    let bytes = Array(text.utf8)
-    var i = bytes.starts(with: [0xEF, 0xBB, 0xBF]) ? 3 : 0
-    func endRecord() {
-      fields.append(String(decoding: field, as: UTF8.self))
-      if !(fields.count == 1 && fields[0].isEmpty && !wasQuoted) {
-        records.append((recordLine, fields))
-      }
-      fields = []
-      field = []
-      wasQuoted = false
-    }
-    while i < bytes.count {
-      let byte = bytes[i]
-      i += 1
-      if isQuoted {
-        if byte == 34 {
-          if i < bytes.count, bytes[i] == 34 {
-            field.append(34)
-            i += 1
-          } else {
-            isQuoted = false
-          }
-        } else {
-          if byte == 10 { line += 1 }
-          field.append(byte)
-        }
-        continue
-      }
-      switch byte {
-      case 34 where field.isEmpty && !wasQuoted:
-        isQuoted = true
-        wasQuoted = true
-      case 34:
-        throw InputError(
-          "a quotation mark stands inside an unquoted field", file: file, line: line,
-          advice: "Put the whole field in quotation marks and double those inside it")
-      case 44:
-        fields.append(String(decoding: field, as: UTF8.self))
-        field = []
-        wasQuoted = false
-      case 13 where i < bytes.count && bytes[i] == 10:
-        break
-      case 10:
-        endRecord()
-        line += 1
-        recordLine = line
-      default:
-        field.append(byte)
-      }
-    }
-    if isQuoted {
-      throw InputError(
-        "a quoted field has no closing quotation mark", file: file, line: recordLine)
-    }
-    if !field.isEmpty || !fields.isEmpty || wasQuoted { endRecord() }
+    var scan = CSVScan(file: file, bytes: Array(text.utf8))
+    let records = try scan.split()
     guard let header = records.first else {
       throw InputError("is empty", file: file, advice: "Its first line must name the columns")
     }
@@ -187,5 +127,89 @@ public struct CSVTable: Sendable {
   public func texts(_ column: String) throws -> [String] {
     let index = try index(of: column)
     return rows.map { $0[index] }
+  }
+}
+
+/// Splits the text of a table into records and fields.
+private struct CSVScan {
+  private let file: String
+  private let bytes: [UInt8]
+  private var position: Int
+  private var records: [(line: Int, fields: [String])] = []
+  private var fields: [String] = []
+  private var field: [UInt8] = []
+  private var line = 1
+  private var recordLine = 1
+  private var isQuoted = false
+  private var wasQuoted = false
+
+  init(file: String, bytes: [UInt8]) {
+    self.file = file
+    self.bytes = bytes
+    position = bytes.starts(with: [0xEF, 0xBB, 0xBF]) ? 3 : 0
+  }
+
+  mutating func split() throws -> [(line: Int, fields: [String])] {
+    while position < bytes.count {
+      let byte = bytes[position]
+      position += 1
+      if isQuoted { takeQuoted(byte) } else { try take(byte) }
+    }
+    if isQuoted {
+      throw InputError(
+        "a quoted field has no closing quotation mark", file: file, line: recordLine)
+    }
+    if !field.isEmpty || !fields.isEmpty || wasQuoted { endRecord() }
+    return records
+  }
+
+  private mutating func takeQuoted(_ byte: UInt8) {
+    guard byte == 34 else {
+      if byte == 10 { line += 1 }
+      field.append(byte)
+      return
+    }
+    if position < bytes.count, bytes[position] == 34 {
+      field.append(34)
+      position += 1
+    } else {
+      isQuoted = false
+    }
+  }
+
+  private mutating func take(_ byte: UInt8) throws {
+    switch byte {
+    case 34 where field.isEmpty && !wasQuoted:
+      isQuoted = true
+      wasQuoted = true
+    case 34:
+      throw InputError(
+        "a quotation mark stands inside an unquoted field", file: file, line: line,
+        advice: "Put the whole field in quotation marks and double those inside it")
+    case 44:
+      endField()
+    case 13 where position < bytes.count && bytes[position] == 10:
+      break
+    case 10:
+      endRecord()
+      line += 1
+      recordLine = line
+    default:
+      field.append(byte)
+    }
+  }
+
+  private mutating func endField() {
+    fields.append(String(decoding: field, as: UTF8.self))
+    field = []
+    wasQuoted = false
+  }
+
+  /// An empty line is no record.
+  private mutating func endRecord() {
+    let isEmpty = fields.isEmpty && field.isEmpty && !wasQuoted
+    endField()
+    if !isEmpty { records.append((recordLine, fields)) }
+    fields = []
   }
 }

@@ -98,18 +98,46 @@ public enum RSUPlacement {
   private static func candidatePoints(
     trace: TraceFile, coverage: Double, sampling: Sampling
   ) throws -> [(x: Double, y: Double)] {
-    let side = max(coverage / 10, 1)
-    func square(_ x: Double, _ y: Double) -> Square {
+    var road = RoadSquares(side: max(coverage / 10, 1))
+    trace.forEachMove(
+      within: sampling.moveTime, row: { road.add($0) }, move: { road.add(from: $0, to: $1) })
+
+    let busiest = road.squares.indices.filter { road.travels[$0].length > 0 }.sorted {
+      (-road.moments[$0].count, road.squares[$0].column, road.squares[$0].row)
+        < (-road.moments[$1].count, road.squares[$1].column, road.squares[$1].row)
+    }
+    guard let first = busiest.first else {
+      throw trace.nothingMoves("", sampling, result: "there is no road to put an RSU at")
+    }
+    let least = leastShare * road.moments[first].count
+    return busiest.prefix(mostPoints).filter { road.moments[$0].count >= least }.map {
+      road.point($0)
+    }
+  }
+
+  /// The squares of the plane in which vehicles were seen, in the order of their first rows.
+  private struct RoadSquares {
+    private let side: Double
+    private var indices: [Square: Int] = [:]
+    private(set) var squares: [Square] = []
+    private(set) var moments: [Moments] = []
+    private(set) var travels: [Travel] = []
+
+    init(side: Double) { self.side = side }
+
+    mutating func add(_ row: TraceRow) {
+      moments[index(row.x, row.y)].add(x: row.x, y: row.y)
+    }
+
+    mutating func add(from: TraceRow, to: TraceRow) {
+      travels[index(from.x, from.y)].add(from: from, to: to)
+    }
+
+    private mutating func index(_ x: Double, _ y: Double) -> Int {
       // Far beyond any road the square no longer matters, but it must not overflow.
-      Square(
+      let square = Square(
         column: Int(max(-1e15, min(1e15, (x / side).rounded(.down)))),
         row: Int(max(-1e15, min(1e15, (y / side).rounded(.down)))))
-    }
-    var indices: [Square: Int] = [:]
-    var squares: [Square] = []
-    var moments: [Moments] = []
-    var travels: [Travel] = []
-    func index(_ square: Square) -> Int {
       if let index = indices[square] { return index }
       indices[square] = squares.count
       squares.append(square)
@@ -117,19 +145,9 @@ public enum RSUPlacement {
       travels.append(Travel())
       return squares.count - 1
     }
-    trace.forEachMove(
-      within: sampling.moveTime, row: { moments[index(square($0.x, $0.y))].add(x: $0.x, y: $0.y) },
-      move: { travels[index(square($0.x, $0.y))].add(from: $0, to: $1) })
 
-    let busiest = squares.indices.filter { travels[$0].length > 0 }.sorted {
-      (-moments[$0].count, squares[$0].column, squares[$0].row)
-        < (-moments[$1].count, squares[$1].column, squares[$1].row)
-    }
-    guard let first = busiest.first else {
-      throw trace.nothingMoves("", sampling, result: "there is no road to put an RSU at")
-    }
-    let least = leastShare * moments[first].count
-    return busiest.prefix(mostPoints).filter { moments[$0].count >= least }.map { index in
+    /// Where an RSU stands beside the road through a square.
+    func point(_ index: Int) -> (x: Double, y: Double) {
       let direction = travels[index].direction
       let own = RoadAxis(
         originX: moments[index].meanX, originY: moments[index].meanY, directionX: direction.x,

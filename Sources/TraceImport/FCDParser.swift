@@ -205,16 +205,10 @@ final class FCDParser {
     let base = bytesSeen
     var accepted = Int(scan.pointee.end)
     var lines = Int(scan.pointee.lines)
-    for i in 0..<Int(scan.pointee.name_count) {
-      let hash = withUnsafePointer(to: &scan.pointee.names) {
-        UnsafeRawPointer($0).load(fromByteOffset: 8 * i, as: UInt64.self)
-      }
-      // Then libxml2 and its guard see the same names, and say so.
-      if vl_guard_add_name(&guardian, hash) != VL_GUARD_OK { return 0 }
-    }
+    // Then libxml2 and its guard see the same names, and say so.
+    guard takeNames(block) else { return 0 }
     var row = 0
-    var persons = 0
-    var containers = 0
+    var (persons, containers) = (0, 0)
     var place = 0
     var current = 0
     var isInRow = false
@@ -264,6 +258,17 @@ final class FCDParser {
     }
     skip(accepted, lines: lines)
     return accepted
+  }
+
+  /// Whether the guard allows the names that a scan of a block has met.
+  private func takeNames(_ block: TextBlock) -> Bool {
+    let scan = block.scan
+    return (0..<Int(scan.pointee.name_count)).allSatisfy { i in
+      let hash = withUnsafePointer(to: &scan.pointee.names) {
+        UnsafeRawPointer($0).load(fromByteOffset: 8 * i, as: UInt64.self)
+      }
+      return vl_guard_add_name(&guardian, hash) == VL_GUARD_OK
+    }
   }
 
   /// Adds rows that the scanner found to the step.

@@ -82,71 +82,91 @@ enum InspectPlot {
     return 10 * power
   }
 
-  private static func draw(_ panel: Panel) -> String {
+  /// Where the values of a panel stand in its drawing.
+  private struct Scale {
     let plotWidth = width - left - right
     let plotHeight = panelHeight - top - bottom
-    let firstX = panel.points.first?.x ?? 0
-    let lastX = max((panel.points.last?.x ?? 1) + (panel.barWidth ?? 0), firstX + 1e-9)
-    let highest = max(panel.points.map(\.y).max() ?? 1, panel.level ?? 0, 1)
-    let yStep = max(roundStep(highest, atMost: 5), 1)
-    let lastY = (highest / yStep).rounded(.up) * yStep
+    let firstX: Double
+    let lastX: Double
+    let lastY: Double
+    let xStep: Double
+    let yStep: Double
+
+    init(_ panel: Panel) {
+      firstX = panel.points.first?.x ?? 0
+      lastX = max((panel.points.last?.x ?? 1) + (panel.barWidth ?? 0), firstX + 1e-9)
+      let highest = max(panel.points.map(\.y).max() ?? 1, panel.level ?? 0, 1)
+      yStep = max(roundStep(highest, atMost: 5), 1)
+      lastY = (highest / yStep).rounded(.up) * yStep
+      xStep = roundStep(lastX - firstX, atMost: 10)
+    }
+
     func px(_ x: Double) -> String {
       number(left + (x - firstX) / (lastX - firstX) * plotWidth)
     }
     func py(_ y: Double) -> String { number(top + plotHeight - y / lastY * plotHeight) }
+  }
 
-    var text =
-      "<text x=\"\(number(left))\" y=\"24\" font-size=\"14\">\(escaped(panel.title))</text>\n"
+  /// Lines across the panel, and the numbers on both axes.
+  private static func gridLines(_ scale: Scale) -> String {
+    var text = ""
     var y = 0.0
-    while y <= lastY {
+    while y <= scale.lastY {
       text += """
-        <line x1="\(number(left))" y1="\(py(y))" x2="\(number(width - right))" y2="\(py(y))" stroke="#ddd"/>
-        <text x="\(number(left - 8))" y="\(py(y))" dy="4" text-anchor="end">\(number(y))</text>
+        <line x1="\(number(left))" y1="\(scale.py(y))" x2="\(number(width - right))" y2="\(scale.py(y))" stroke="#ddd"/>
+        <text x="\(number(left - 8))" y="\(scale.py(y))" dy="4" text-anchor="end">\(number(y))</text>
 
         """
-      y += yStep
+      y += scale.yStep
     }
-    let xStep = roundStep(lastX - firstX, atMost: 10)
-    var tick = (firstX / xStep).rounded(.up)
-    while tick * xStep <= lastX {
+    var tick = (scale.firstX / scale.xStep).rounded(.up)
+    while tick * scale.xStep <= scale.lastX {
       text += """
-        <text x="\(px(tick * xStep))" y="\(number(top + plotHeight + 18))" text-anchor="middle">\
-        \(number(tick * xStep))</text>
+        <text x="\(scale.px(tick * scale.xStep))" y="\(number(top + scale.plotHeight + 18))" text-anchor="middle">\
+        \(number(tick * scale.xStep))</text>
 
         """
       tick += 1
     }
+    return text
+  }
+
+  private static func draw(_ panel: Panel) -> String {
+    let scale = Scale(panel)
+    var text =
+      "<text x=\"\(number(left))\" y=\"24\" font-size=\"14\">\(escaped(panel.title))</text>\n"
+    text += gridLines(scale)
     text += """
-      <text x="\(number(left + plotWidth / 2))" y="\(number(panelHeight - 8))" text-anchor="middle">\
+      <text x="\(number(left + scale.plotWidth / 2))" y="\(number(panelHeight - 8))" text-anchor="middle">\
       \(escaped(panel.xLabel))</text>
-      <text transform="translate(18 \(number(top + plotHeight / 2))) rotate(-90)" text-anchor="middle">\
+      <text transform="translate(18 \(number(top + scale.plotHeight / 2))) rotate(-90)" text-anchor="middle">\
       \(escaped(panel.yLabel))</text>
 
       """
     if let barWidth = panel.barWidth {
       for point in panel.points where point.y > 0 {
-        let barPixels = barWidth / (lastX - firstX) * plotWidth
+        let barPixels = barWidth / (scale.lastX - scale.firstX) * scale.plotWidth
         text += """
-          <rect x="\(px(point.x))" y="\(py(point.y))" width="\(number(max(barPixels - 1, 0.5)))" \
-          height="\(number(point.y / lastY * plotHeight))" fill="#1f77b4"/>
+          <rect x="\(scale.px(point.x))" y="\(scale.py(point.y))" width="\(number(max(barPixels - 1, 0.5)))" \
+          height="\(number(point.y / scale.lastY * scale.plotHeight))" fill="#1f77b4"/>
 
           """
       }
     } else if !panel.points.isEmpty {
-      let path = panel.points.map { "\(px($0.x)),\(py($0.y))" }.joined(separator: " ")
+      let path = panel.points.map { "\(scale.px($0.x)),\(scale.py($0.y))" }.joined(separator: " ")
       text +=
         "<polyline points=\"\(path)\" fill=\"none\" stroke=\"#1f77b4\" stroke-width=\"1.5\"/>\n"
     }
     if let level = panel.level {
       text += """
-        <line x1="\(number(left))" y1="\(py(level))" x2="\(number(width - right))" y2="\(py(level))" \
+        <line x1="\(number(left))" y1="\(scale.py(level))" x2="\(number(width - right))" y2="\(scale.py(level))" \
         stroke="#d62728" stroke-dasharray="6 4"/>
 
         """
     }
     return text + """
-      <rect x="\(number(left))" y="\(number(top))" width="\(number(plotWidth))" \
-      height="\(number(plotHeight))" fill="none" stroke="#444"/>
+      <rect x="\(number(left))" y="\(number(top))" width="\(number(scale.plotWidth))" \
+      height="\(number(scale.plotHeight))" fill="none" stroke="#444"/>
 
       """
   }

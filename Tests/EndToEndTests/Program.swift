@@ -188,7 +188,8 @@ final class TestSweep: Sendable {
     let figures = try await Program.run(["figures", file, "--results", results])
     guard figures.code == 0 else { throw InputError(figures.errors, file: file) }
     var content = try resultContent()
-    for name in try Files.list(results + "/\(name)/figures") {
+    // The description beside a figure names the experiment file, which each of these sweeps has its own of.
+    for name in try Files.list(results + "/\(name)/figures") where name.hasSuffix(".csv") {
       content[name] = try Files.readText(results + "/\(self.name)/figures/\(name)")
     }
     return content

@@ -63,7 +63,7 @@ private struct TrainedRun {
       plan.runs[0], sources: RunSources(experimentFolder: place.results + "/test"),
       context: MemoryContext(folder: result))
     let manifest = try Manifest(specification: plan.runs[0].specification.document, folder: result)
-    try Files.writeAtomically(manifest.text, to: "\(result)/\(Manifest.fileName)")
+    try Files.writeAtomically(manifest.text(), to: "\(result)/\(Manifest.fileName)")
     return id
   }
 

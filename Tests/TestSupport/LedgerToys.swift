@@ -98,7 +98,7 @@ enum Toy {
 
   /// A claim by a process of this machine that has ended.
   static func claimFromDeadProcess(_ ledger: RunLedger, _ run: String, attempt: Int) throws {
-    guard case .object(var members) = ClaimOwner.current.json else { return }
+    guard case .object(var members) = try JSONValue(encoding: ClaimOwner.current) else { return }
     members["startTicks"] = .integer(1)
     let folder = ledger.attemptFolder(run, attempt)
     try Files.makeFolder(folder)

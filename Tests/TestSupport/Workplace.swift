@@ -63,7 +63,7 @@ final class Workplace {
       let end = try executeRun(run, sources: sources, context: context, models: ToyModel.models)
       guard end == .finished else { throw InputError("did not finish") }
       let manifest = try Manifest(specification: run.specification.document, folder: result)
-      try Files.writeAtomically(manifest.text, to: "\(result)/\(Manifest.fileName)")
+      try Files.writeAtomically(manifest.text(), to: "\(result)/\(Manifest.fileName)")
     }
   }
 }

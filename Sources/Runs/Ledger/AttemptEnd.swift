@@ -1,9 +1,7 @@
-internal import Support
-
 /// How an attempt at a run ended, kept in the attempt's `cause.json`.
-public struct AttemptEnd: Sendable, Equatable {
+public struct AttemptEnd: Sendable, Equatable, Codable {
   /// What decides whether a run is tried again.
-  public enum Kind: String, Sendable, CaseIterable {
+  public enum Kind: String, Sendable, CaseIterable, Codable {
     /// The result was published; asked for only when that result has been damaged since.
     case finished
     /// Stopped on request after a checkpoint.
@@ -38,17 +36,9 @@ public struct AttemptEnd: Sendable, Equatable {
     self.hasAdvanced = hasAdvanced
   }
 
-  init?(json: JSONValue) {
-    guard let kind = json["kind"]?.textValue.flatMap(Kind.init(rawValue:)) else { return nil }
-    self.kind = kind
-    message = json["message"]?.textValue ?? ""
-    hasAdvanced = json["advanced"]?.flagValue ?? false
-  }
-
-  var json: JSONValue {
-    .object([
-      "kind": .text(kind.rawValue), "message": .text(message), "advanced": .flag(hasAdvanced),
-    ])
+  private enum CodingKeys: String, CodingKey {
+    case kind, message
+    case hasAdvanced = "advanced"
   }
 
   /// Whether a run is tried again after its attempts so far.

@@ -2,7 +2,7 @@ internal import Glibc
 internal import Support
 
 /// The process that holds a claim: enough to prove its death from another process of the same machine.
-public struct ClaimOwner: Sendable, Equatable {
+public struct ClaimOwner: Sendable, Equatable, Codable {
   public let host: String
   /// Identity of this start of the machine's kernel.
   let boot: String
@@ -12,7 +12,7 @@ public struct ClaimOwner: Sendable, Equatable {
   /// Start of the process in clock ticks since boot: process numbers are used again.
   let startTicks: Int
   /// Out-of-memory kills that the kernel had counted when the claim was made.
-  let outOfMemoryKills: Int
+  private(set) var outOfMemoryKills: Int
 
   /// This process.
   public static let current = ClaimOwner()
@@ -30,27 +30,11 @@ public struct ClaimOwner: Sendable, Equatable {
     outOfMemoryKills = ClaimOwner.countOutOfMemoryKills()
   }
 
-  init?(json: JSONValue) {
-    guard let host = json["host"]?.textValue, let boot = json["boot"]?.textValue,
-      let namespace = json["processNamespace"]?.textValue,
-      let process = json["process"]?.integerValue,
-      let startTicks = json["startTicks"]?.integerValue
-    else { return nil }
-    self.host = host
-    self.boot = boot
-    processNamespace = namespace
-    self.process = process
-    self.startTicks = startTicks
-    outOfMemoryKills = json["outOfMemoryKills"]?.integerValue ?? 0
-  }
-
-  /// The claim as it is written; the kills are counted anew for every claim.
-  var json: JSONValue {
-    .object([
-      "host": .text(host), "boot": .text(boot), "processNamespace": .text(processNamespace),
-      "process": .integer(process), "startTicks": .integer(startTicks),
-      "outOfMemoryKills": .integer(ClaimOwner.countOutOfMemoryKills()),
-    ])
+  /// This process as a claim names it now: the kills are counted anew for every claim.
+  static var claiming: ClaimOwner {
+    var owner = current
+    owner.outOfMemoryKills = countOutOfMemoryKills()
+    return owner
   }
 
   /// Whether the owner's process numbers can be looked up from here.

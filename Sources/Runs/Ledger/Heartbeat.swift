@@ -6,24 +6,39 @@ internal import Support
 /// The file is one record of fixed length, closed by a checksum. It holds no time of day: an observer calls an
 /// attempt stale when the bytes have not changed for a whole lease of the observer's own monotonic clock, so
 /// that setting a machine's clock, or clocks that differ between machines, has no effect.
-public struct Heartbeat: Sendable, Equatable {
+public struct Heartbeat: Sendable, Equatable, Codable {
   /// Raised with every beat.
   var beat = 0
   /// Seconds since the attempt began.
   public var elapsed = 0.0
   /// Seconds since the run last said how far it is.
   public var quiet = 0.0
-  public var progress: RunProgress?
   /// Episodes that were already done when the attempt said so first.
   public var firstEpisode = 0
   /// Seconds since the attempt began at which it said so first.
   public var firstElapsed = 0.0
   /// Resident memory in MiB.
   public var memory = 0.0
+  private var episode: Int?
+  private var episodes: Int?
+  private var stage: String?
 
   static let length = 512
 
   init() {}
+
+  /// How far the run is; nil before it has said so. A record has room for 30 characters of the stage.
+  public var progress: RunProgress? {
+    get {
+      guard let episode, let episodes else { return nil }
+      return RunProgress(episode: episode, episodes: episodes, stage: stage ?? "")
+    }
+    set {
+      episode = newValue?.episode
+      episodes = newValue?.episodes
+      stage = newValue.map { String($0.stage.unicodeScalars.prefix(30)) }
+    }
+  }
 
   /// Episodes a second in this attempt; nil before the second report.
   public var speed: Double? {
@@ -39,25 +54,11 @@ public struct Heartbeat: Sendable, Equatable {
     return max(Double(progress.episodes - progress.episode) / speed - quiet, 0)
   }
 
-  private var json: JSONValue {
-    var members: [String: JSONValue] = [
-      "beat": .integer(beat), "elapsed": .number(elapsed), "quiet": .number(quiet),
-      "firstEpisode": .integer(firstEpisode), "firstElapsed": .number(firstElapsed),
-      "memory": .number(memory),
-    ]
-    if let progress {
-      members["episode"] = .integer(progress.episode)
-      members["episodes"] = .integer(progress.episodes)
-      members["stage"] = .text(String(progress.stage.unicodeScalars.prefix(30)))
-    }
-    return .object(members)
-  }
-
   /// The record: text, blanks, checksum, line feed.
   var record: [UInt8] {
-    var bytes = Array(json.canonical.utf8)
     let space = Heartbeat.length - 17
-    if bytes.count > space { bytes = Array("{}".utf8) }
+    var bytes = (try? JSONValue(encoding: self)).map { Array($0.canonical.utf8) } ?? []
+    if bytes.isEmpty || bytes.count > space { bytes = Array("{}".utf8) }
     bytes += [UInt8](repeating: 32, count: space - bytes.count)
     return bytes + Array(Heartbeat.checksum(bytes[...]).utf8) + [10]
   }
@@ -69,18 +70,9 @@ public struct Heartbeat: Sendable, Equatable {
     guard
       record[(Heartbeat.length - 17)...].dropLast().elementsEqual(
         Heartbeat.checksum(text).utf8),
-      let json = try? JSONValue(parsing: Array(text)), let beat = json["beat"]?.integerValue
+      let heartbeat: Heartbeat = try? JSONValue(parsing: Array(text)).decoded()
     else { return nil }
-    self.beat = beat
-    elapsed = json["elapsed"]?.numberValue ?? 0
-    quiet = json["quiet"]?.numberValue ?? 0
-    firstEpisode = json["firstEpisode"]?.integerValue ?? 0
-    firstElapsed = json["firstElapsed"]?.numberValue ?? 0
-    memory = json["memory"]?.numberValue ?? 0
-    if let episode = json["episode"]?.integerValue, let episodes = json["episodes"]?.integerValue {
-      progress = RunProgress(
-        episode: episode, episodes: episodes, stage: json["stage"]?.textValue ?? "")
-    }
+    self = heartbeat
   }
 
   /// FNV-1a, 64 bits: it tells a torn record, not a forged one.

@@ -66,50 +66,69 @@ public struct Manifest: Sendable, Equatable {
       sha256: digest.finish())
   }
 
-  private var content: JSONValue {
-    let members = files.map { file in
-      var json: [String: JSONValue] = [
-        "bytes": .integer(file.bytes), "sha256": .text(file.sha256),
-      ]
-      if let rows = file.rows { json["rows"] = .integer(rows) }
-      return (file.name, JSONValue.object(json))
+  /// What the file holds.
+  private struct Document: Codable {
+    struct Content: Codable {
+      let bytes: Int
+      let rows: Int?
+      let sha256: String
     }
-    return .object([
-      "format": .integer(1), "run": .text(run), "specification": specification,
-      "files": .object(Dictionary(members) { first, _ in first }),
-    ])
+    static let format = 1
+    var format = Document.format
+    let run: String
+    let specification: JSONValue
+    /// By name.
+    let files: [String: Content]
+    /// Of the same document without it.
+    var digest: String?
+  }
+
+  private func document() throws -> Document {
+    var document = Document(
+      run: run, specification: specification,
+      files: Dictionary(
+        files.map { ($0.name, Document.Content(bytes: $0.bytes, rows: $0.rows, sha256: $0.sha256)) }
+      ) { first, _ in first })
+    document.digest = try SHA256Digest.hex(of: JSONValue(encoding: document).canonical)
+    return document
   }
 
   /// The manifest's text, closed by a digest of its own content.
-  var text: String {
-    guard case .object(var members) = content else { return "" }
-    members["digest"] = .text(SHA256Digest.hex(of: content.canonical))
-    return JSONValue.object(members).readable
-  }
+  func text() throws -> String { try JSONValue(encoding: document()).readable }
 
   /// Reads a manifest and checks it against itself: its digest, and the run's identity.
   public init(folder: String, run: String) throws {
     let path = folder + "/" + Manifest.fileName
-    let json = try JSONValue(path: path)
-    guard let found = json["run"]?.textValue, let specification = json["specification"],
-      let members = json["files"]?.objectValue, let digest = json["digest"]?.textValue
-    else { throw InputError("is not a manifest of a run", file: path) }
-    self.run = found
-    self.specification = specification
-    files = try members.keys.sorted { Array($0.utf8).lexicographicallyPrecedes(Array($1.utf8)) }
-      .map { name in
-        guard let member = members[name], let bytes = member["bytes"]?.integerValue,
-          let sha256 = member["sha256"]?.textValue
-        else { throw InputError("describes a file badly", file: path, key: name) }
-        return File(name: name, bytes: bytes, rows: member["rows"]?.integerValue, sha256: sha256)
-      }
-    guard SHA256Digest.hex(of: content.canonical) == digest else {
+    let found = try Manifest.parsed(path)
+    self.run = found.run
+    specification = found.specification
+    files = found.files.sorted { Array($0.key.utf8).lexicographicallyPrecedes(Array($1.key.utf8)) }
+      .map { File(name: $0, bytes: $1.bytes, rows: $1.rows, sha256: $1.sha256) }
+    guard found.format == Document.format, try document().digest == found.digest else {
       throw InputError("has been changed: its digest does not match", file: path)
     }
-    guard found == run, SHA256Digest.hex(of: specification.canonical) == run else {
+    guard found.run == run, SHA256Digest.hex(of: specification.canonical) == run else {
       throw InputError(
-        "belongs to another run", file: path, key: "run", value: found,
+        "belongs to another run", file: path, key: "run", value: found.run,
         advice: "The folder's name must be the digest of the specification in it")
+    }
+  }
+
+  private static func parsed(_ path: String) throws -> Document {
+    do {
+      return try JSONValue(path: path).decoded()
+    } catch let error as DecodingError {
+      let keys: [any CodingKey] =
+        switch error {
+        case .typeMismatch(_, let context), .valueNotFound(_, let context),
+          .keyNotFound(_, let context), .dataCorrupted(let context):
+          context.codingPath
+        @unknown default: []
+        }
+      guard keys.first?.stringValue == "files", keys.count > 1 else {
+        throw InputError("is not a manifest of a run", file: path)
+      }
+      throw InputError("describes a file badly", file: path, key: keys[1].stringValue)
     }
   }
 

@@ -48,7 +48,7 @@ package struct Publication {
     }
     for file in manifest.files { try Publication.flush(folder + "/" + file.name) }
     try Files.writeSynchronised(
-      Array(manifest.text.utf8), to: folder + "/" + Manifest.fileName)
+      Array(manifest.text().utf8), to: folder + "/" + Manifest.fileName)
     for name in Set(manifest.files.map { Files.folder(of: folder + "/" + $0.name) }).sorted()
     where name != folder {
       try Files.synchroniseFolder(name)

@@ -85,14 +85,14 @@ public struct RunLedger: Sendable {
 
   /// The process that claimed an attempt; nil when the claim cannot be read.
   public func owner(of run: String, attempt: Int) -> ClaimOwner? {
-    (try? JSONValue(path: attemptFolder(run, attempt) + "/claim")).flatMap(ClaimOwner.init(json:))
+    (try? JSONValue(path: attemptFolder(run, attempt) + "/claim")).flatMap { try? $0.decoded() }
   }
 
   /// The recorded end of an attempt; nil while it has none.
   public func end(of run: String, attempt: Int) -> AttemptEnd? {
     let path = attemptFolder(run, attempt) + "/cause.json"
     guard Files.exists(path) else { return nil }
-    return (try? JSONValue(path: path)).flatMap(AttemptEnd.init(json:))
+    return (try? JSONValue(path: path)).flatMap { try? $0.decoded() }
       ?? AttemptEnd(.lost, "the record of its end cannot be read")
   }
 
@@ -130,7 +130,7 @@ public struct RunLedger: Sendable {
   /// Records the end of an attempt; with `overwriting` false an end that is already there stays.
   package func record(_ end: AttemptEnd, run: String, attempt: Int, overwriting: Bool) throws {
     let path = attemptFolder(run, attempt) + "/cause.json"
-    let bytes = Array(end.json.readable.utf8)
+    let bytes = try Array(JSONValue(encoding: end).readable.utf8)
     if overwriting {
       try Files.writeAtomically(bytes, to: path)
       return
@@ -180,7 +180,7 @@ public struct RunLedger: Sendable {
       close(descriptor)
       unlink(own)
     }
-    let bytes = Array(ClaimOwner.current.json.readable.utf8)
+    let bytes = try Array(JSONValue(encoding: ClaimOwner.claiming).readable.utf8)
     try bytes.withUnsafeBytes { try Files.writeAll($0, to: descriptor, path: own) }
     let outcome = link(own, claim)
     let code = errno
