@@ -70,6 +70,11 @@ class Picture:
         self.x_name = ""
         self.style = "auto"  # or bars, lines: what the figure's companion asks for
         self.series = {}  # name -> {x text: Point}, in the order of the file
+        self.names = {}  # as the file has it -> name
+
+    def of(self, series):
+        """The points of a series as the file names it; none where there is no such series."""
+        return self.series.get(self.names.get(series), {})
 
     def points(self):
         return [point for series in self.series.values() for point in series.values()]
@@ -187,7 +192,9 @@ def read(file):
             style = about.get("style", "auto")
             picture.style = style if style in STYLES else "auto"
         picture.x_name = picture.x_name or row.get("x_name", "")
-        series = picture.series.setdefault(series_label(row["series"], row.get("series_name", "")), {})
+        name = series_label(row["series"], row.get("series_name", ""))
+        picture.names[row["series"]] = name
+        series = picture.series.setdefault(name, {})
         text = row["x"].strip()
         found = point(file, line, row, text)
         if text in series:

@@ -120,7 +120,7 @@ def contradicts(picture, row, ours, low, high):
     """Whether the means of the figure say the contrary of the claims file, which was made from the same runs."""
     if picture is None or math.isnan(ours) or math.isnan(low):
         return False
-    points = [picture.series.get(row[key], {}).get(row["x"]) for key in ("series", "against")]
+    points = [picture.of(row[key]).get(row["x"]) for key in ("series", "against")]
     if None in points or points[1].mean == 0:
         return False
     series, against = (point.mean for point in points)
@@ -159,10 +159,7 @@ def others(figures, catalogue):
 def judge(picture, claim):
     """(verdict, ours, what was compared) of one claim."""
     compared = f"{claim['metric']} of {claim['figure']}"
-    series = picture.series.get(claim["series"])
-    if series is None:
-        # Numbers are named with their key.
-        series = next((v for k, v in picture.series.items() if k.split(" = ")[-1] == claim["series"]), None)
+    series = picture.of(claim["series"])
     if not series:
         return "not measured", "", f"{compared} has no series {claim['series']}"
     points = sorted(
@@ -177,12 +174,12 @@ def judge(picture, claim):
 
 def extreme(picture, points, claim, sign):
     """Whether a series lies below (sign 1) or above (-1) all others at every x."""
-    rivals = claim.get("others") or [name for name in picture.series if name != claim["series"]]
+    rivals = claim.get("others") or [name for name in picture.names if name != claim["series"]]
     worst, verdict = [], "reproduced"
     measured = 0
     for point in points:
         for name in rivals:
-            rival = next((p for p in picture.series.get(name, {}).values() if p.x == point.x), None)
+            rival = next((p for p in picture.of(name).values() if p.x == point.x), None)
             if rival is None or math.isnan(rival.mean):
                 continue
             measured += 1

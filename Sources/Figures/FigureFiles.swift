@@ -166,6 +166,7 @@ public struct FigureFiles {
       "x": .text(figure.x.name), "y": texts(figure.y), "series": texts(figure.series.map(\.name)),
       "reference": figure.reference.map { .text($0) } ?? .null,
       "smooth": .integer(figure.smooth), "every": .integer(figure.every),
+      "style": .text(figure.style?.rawValue ?? "auto"),
     ])
   }
 

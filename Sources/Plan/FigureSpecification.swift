@@ -9,6 +9,9 @@ package import Support
 /// `reference` (the series that `<id>-paired.csv` compares with), and for an x from a column `smooth` (mean of
 /// the last so many points) and `every` (keeps one point in so many), and `claims`.
 public struct FigureSpecification: Sendable {
+  /// Marks of a picture.
+  public enum Style: String, Sendable, CaseIterable { case bars, lines }
+
   /// What an axis or a series shows.
   public enum Axis: Sendable, Equatable {
     /// A parameter of the runs, or a selector of the grid.
@@ -46,6 +49,8 @@ public struct FigureSpecification: Sendable {
   public let reference: String?
   public let smooth: Int
   public let every: Int
+  /// How pictures draw an x of numbers; nil leaves it to the drawing.
+  public let style: Style?
   public let claims: [Claim]
   package let filter: GridCondition
   package let columnFilter: [String: [String]]
@@ -137,6 +142,7 @@ struct Labels {
 extension FigureSpecification {
   private static let keys = [
     "id", "title", "x", "series", "y", "source", "phase", "filter", "reference", "smooth", "every",
+    "style",
     "claims",
   ]
 
@@ -209,6 +215,13 @@ extension FigureSpecification {
     reference = try mapping["reference"].map(knownSeries)
     smooth = try mapping["smooth"]?.integer(1...1_000_000) ?? 1
     every = try mapping["every"]?.integer(1...1_000_000) ?? 1
+    style = try mapping["style"].map { node in
+      let word = try node.text()
+      if let style = Style(rawValue: word) { return style }
+      throw node.error(
+        "is no style of a picture", value: word,
+        advice: "Styles are \(Style.allCases.map(\.rawValue).joined(separator: ", "))")
+    }
     if case .parameter = x {
       for key in ["smooth", "every"] {
         if let node = mapping[key] {

@@ -106,7 +106,8 @@ public struct QualifyingWindows: Sendable {
   /// which start in the rest; one across the split is of neither.
   public func split(trainShare: Double) -> (training: [Candidate], evaluation: [Candidate]) {
     let first = trace.header.firstTime
-    let split = first + trainShare * (trace.header.lastTime - first)
+    // Rounded to a nanosecond, as the ends of windows are: a window that ends at the split is not lost.
+    let split = ((first + trainShare * (trace.header.lastTime - first)) * 1e9).rounded() / 1e9
     return (candidates.filter { $0.endTime <= split }, candidates.filter { $0.startTime >= split })
   }
 

@@ -124,9 +124,9 @@ class VerdictTests(unittest.TestCase):
         self.figure("p1-fig6a-evaluation", "return", line(3, 2, 1, 2))
         self.assertEqual(self.of("M = 7 denoising steps are best (Fig. 6a, return)"), "not reproduced")
         self.assertEqual(self.of("rises with M up to 7 and then falls"), "not reproduced")
-        self.figure("p1-fig8b", "mean_delay_s", {"mad2rl": {x: (m, m - 0.1, m + 0.1) for x, m in zip((3, 5, 7), (6, 3, 2.5))}})
+        self.figure("p1-fig8b", "mean_delay_s", {"mad2rl discount=0.99": {x: (m, m - 0.1, m + 0.1) for x, m in zip((3, 5, 7), (6, 3, 2.5))}})
         self.assertEqual(self.of("delay flattens"), "reproduced")
-        self.figure("p1-fig8b", "mean_delay_s", {"mad2rl": {x: (m, m - 0.1, m + 0.1) for x, m in zip((3, 5, 7), (6, 5, 2))}})
+        self.figure("p1-fig8b", "mean_delay_s", {"mad2rl discount=0.99": {x: (m, m - 0.1, m + 0.1) for x, m in zip((3, 5, 7), (6, 5, 2))}})
         self.assertEqual(self.of("delay flattens"), "not reproduced")
 
     def test_every_kind_of_the_catalogue_says_how_it_compares(self):

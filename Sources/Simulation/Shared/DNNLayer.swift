@@ -1,7 +1,7 @@
-internal import Support
+public import Support
 
 /// Which formula counts the floating-point operations of a layer; the papers differ.
-public enum Workload: String, Sendable, CaseIterable {
+public enum Workload: String, Sendable, CaseIterable, DescribedSettingValue {
   /// P1 eq (6): convolutions and pools by the layer's input height and width.
   case p1
   /// P2 eq (4) and (6): convolutions and pools by the layer's output height and width.

@@ -1,5 +1,7 @@
+public import Support
+
 /// Which weight the allocation gives a DNN type at the RSU.
-public enum GammaRule: String, Sendable, CaseIterable {
+public enum GammaRule: String, Sendable, CaseIterable, DescribedSettingValue {
   /// V [n Q + (1 + (n - 1) / 2) R]: what the derivative of P1 eq (44) gives.
   case corrected
   /// V [Q + (1 + (n - 1) / 2) R]: P1 eq (48) as printed.
@@ -84,7 +86,18 @@ public enum RSUAllocation {
         return
       }
     }
-    // Newton on sum^-2, which is concave in s: the steps come from below and never pass the root.
+    newton(
+      gamma: gamma, pressure: pressure, highest: highest, total: total, from: s, into: &capacities)
+  }
+
+  /// Newton on sum^-2, which is concave in s = eta - highest: from a start below the root the steps never pass it.
+  @inline(__always)
+  private static func newton(
+    gamma: Span<Double>, pressure: Span<Double>, highest: Double, total: Double, from start: Double,
+    into capacities: inout MutableSpan<Double>
+  ) {
+    let count = gamma.count
+    var s = start
     for _ in 0..<200 {
       var sum = 0.0
       var slope = 0.0

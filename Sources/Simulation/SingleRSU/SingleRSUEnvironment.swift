@@ -28,26 +28,25 @@ public struct SingleRSUEnvironment: Environment {
   ///
   /// - Throws: `InputError` when no window has enough vehicles, with what the best one has.
   public init(parameters: ParameterValues, sources: ScenarioSources) throws {
+    let settings = SingleRSUSettings(parameters)
     let trace = sources.trace
-    let coverage = parameters.number("coverage")
-    let slots = parameters.integer("slots")
-    let slotLength = parameters.number("slotLength")
-    let gap = parameters.number("interpolationGap")
-    let needed = try SingleRSUEnvironment.neededVehicles(parameters)
-    let rsu: (x: Double, y: Double)
-    if case .list(let place) = parameters["rsu"] {
-      rsu = (ParameterValue.numberValue(place[0]), ParameterValue.numberValue(place[1]))
-    } else {
-      rsu = try RSUPlacement.automatic(
-        trace: trace, coverage: coverage, slots: slots, slotLength: slotLength, vehicles: needed,
-        maximumGap: gap)
-    }
+    let (coverage, slots, slotLength) = (settings.coverage, settings.slots, settings.slotLength)
+    let gap = settings.interpolationGap
+    let needed = try settings.neededVehicles()
+    let rsu: (x: Double, y: Double) =
+      switch settings.rsu {
+      case .at(let x, let y): (x, y)
+      case .automatic:
+        try RSUPlacement.automatic(
+          trace: trace, coverage: coverage, slots: slots, slotLength: slotLength,
+          vehicles: needed, maximumGap: gap)
+      }
     let qualifying = try QualifyingWindows(
       trace: trace, rsuX: rsu.x, rsuY: rsu.y, coverage: coverage, slots: slots,
       slotLength: slotLength, maximumGap: gap)
     let windows = try EpisodeWindows(
       qualifying: qualifying, trace: trace, vehicles: needed,
-      trainShare: parameters.number("trainShare"),
+      trainShare: settings.trainShare,
       place: "within \(CSVWriter.text(of: coverage)) m of the RSU",
       key: "clients + serviceVehicles",
       advice: "Fewer vehicles, fewer slots, a larger coverage, another place of the RSU "
@@ -57,7 +56,7 @@ public struct SingleRSUEnvironment: Environment {
       trace: trace, nearX: rsu.x, nearY: rsu.y, radius: coverage,
       sampling: Sampling(slotLength: slotLength, interpolationGap: gap))
     try self.init(
-      parameters: parameters, profiles: sources.profiles, seed: sources.seed, windows: windows,
+      settings: settings, profiles: sources.profiles, seed: sources.seed, windows: windows,
       rsu: rsu, axis: axis)
   }
 
@@ -66,24 +65,21 @@ public struct SingleRSUEnvironment: Environment {
     parameters: ParameterValues, profiles: [String: DNNProfile], seed: UInt64,
     windows: EpisodeWindows, rsu: (x: Double, y: Double), axis: RoadAxis
   ) throws {
+    try self.init(
+      settings: SingleRSUSettings(parameters), profiles: profiles, seed: seed, windows: windows,
+      rsu: rsu, axis: axis)
+  }
+
+  init(
+    settings: SingleRSUSettings, profiles: [String: DNNProfile], seed: UInt64,
+    windows: EpisodeWindows, rsu: (x: Double, y: Double), axis: RoadAxis
+  ) throws {
     scenario = try SingleRSUScenario(
-      parameters: parameters, profiles: profiles, seed: seed, rsuX: rsu.x, rsuY: rsu.y, axis: axis)
+      settings: settings, profiles: profiles, seed: seed, rsuX: rsu.x, rsuY: rsu.y, axis: axis)
     self.windows = windows
     gamma = [Double](repeating: 0, count: scenario.types)
     pressure = gamma
     typeCapacity = gamma
-  }
-
-  /// Vehicles that a window must have.
-  static func neededVehicles(_ parameters: ParameterValues) throws -> Int {
-    let roles = parameters.integer("clients") + parameters.integer("serviceVehicles")
-    guard case .integer(let vehicles) = parameters["windowVehicles"] else { return roles }
-    guard vehicles >= roles else {
-      throw InputError(
-        "is less than clients + serviceVehicles, \(roles)", key: "windowVehicles",
-        value: "\(vehicles)", advice: "Set it to the largest sum of the sweep, or to none")
-    }
-    return vehicles
   }
 
   public mutating func beginEpisode(_ episode: Int, phase: Phase) {

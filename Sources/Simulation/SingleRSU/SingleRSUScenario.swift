@@ -1,8 +1,8 @@
-internal import Support
+public import Support
 public import Trace
 
 /// What a slot's reward is.
-public enum RewardRule: String, Sendable, CaseIterable {
+public enum RewardRule: String, Sendable, CaseIterable, DescribedSettingValue {
   /// -P, P1 eq (58).
   case printed
   /// -(V sum d + sum (Q(t+1)^2 - Q(t)^2) / 2) with all queues; its sum over an episode telescopes exactly (ours).
@@ -32,9 +32,9 @@ public final class SingleRSUScenario: Sendable {
   /// Probability that a client has a task in a slot; P1: 1.
   public let taskProbability: Double
   /// Bounds of every queue's backlog at an episode's start, GFLOP; P1: 0, 0.
-  public let initialBacklog: (low: Double, high: Double)
+  let initialBacklog: UniformRange
   /// Work of others at each edge queue: probability in a slot, and mean in GFLOP; P1: 0, 0.
-  public let backgroundLoad: (probability: Double, mean: Double)
+  let backgroundLoad: BackgroundLoad
 
   /// Names of the DNN types in the run, in the order in which clients first have them.
   public let typeNames: [String]
@@ -100,30 +100,101 @@ public final class SingleRSUScenario: Sendable {
   }
 
   init(
-    parameters: ParameterValues, profiles: [String: DNNProfile], seed: UInt64,
+    settings: SingleRSUSettings, profiles: [String: DNNProfile], seed: UInt64,
     rsuX: Double, rsuY: Double, axis: RoadAxis
   ) throws {
-    clients = parameters.integer("clients")
-    serviceVehicles = parameters.integer("serviceVehicles")
-    slots = parameters.integer("slots")
-    slotLength = parameters.number("slotLength")
-    delayWeight = parameters.number("V")
-    gammaRule = GammaRule(rawValue: parameters.text("gamma")) ?? .corrected
-    rewardRule = RewardRule(rawValue: parameters.text("reward")) ?? .printed
-    taskProbability = parameters.number("taskProbability")
-    initialBacklog = try SingleRSUScenario.range("initialBacklog", parameters)
-    let others = parameters.list("backgroundLoad").map { ParameterValue.numberValue($0) }
-    backgroundLoad = (others[0], others[1])
+    clients = settings.clients
+    serviceVehicles = settings.serviceVehicles
+    slots = settings.slots
+    slotLength = settings.slotLength
+    delayWeight = settings.delayWeight
+    gammaRule = settings.gamma
+    rewardRule = settings.reward
+    taskProbability = settings.taskProbability
+    initialBacklog = try settings.initialBacklog.checked(settings.$initialBacklog)
+    backgroundLoad = settings.backgroundLoad
     self.seed = seed
     self.rsuX = rsuX
     self.rsuY = rsuY
     self.axis = axis
 
-    let names = SingleRSUEnvironment.profileNames(parameters)
-    let chosen = try names.map { name in
+    let tables = try TypeTables(settings, profiles: profiles, seed: seed)
+    typeNames = tables.names
+    typeOfClient = tables.ofClient
+    layersOfType = tables.layers
+    cutStride = tables.stride
+    localWork = tables.localWork
+    remoteWork = tables.remoteWork
+    cutBits = tables.bits
+
+    // Indexed by vehicle, so that a sweep over numbers of vehicles keeps the capacities of those it shares.
+    let capacities = RandomField(seed: seed, .capacities)
+    func draw(_ range: UniformRange, group: Int, count: Int) -> [Double] {
+      (0..<count).map { range.low + (range.high - range.low) * capacities.uniform(group, $0) }
+    }
+    clientCapacity = try draw(
+      settings.clientCapacity.checked(settings.$clientCapacity), group: 0, count: clients)
+    serviceCapacity = try draw(
+      settings.serviceCapacity.checked(settings.$serviceCapacity), group: 1,
+      count: serviceVehicles)
+    rsuCapacity = settings.rsuCapacity
+
+    channel = settings.channel
+    rsuPathLoss = settings.rsuPathLoss
+    vehiclePathLoss = settings.vehiclePathLoss
+    minimumDistance = settings.minimumDistance
+    v2vRange = settings.v2vRange
+    coverage = settings.coverage
+    backlogScale = settings.observationBacklogScale
+    positionScale = settings.observationPositionScale ?? settings.coverage
+    canonicalRates = settings.canonicalRates
+    fading = RandomField(seed: seed, .fading)
+    roles = RandomField(seed: seed, .roles)
+    taskGeneration = RandomField(seed: seed, .taskGeneration)
+    initialBacklogs = RandomField(seed: seed, .initialBacklog)
+    background = RandomField(seed: seed, .backgroundLoad)
+  }
+}
+
+extension SingleRSUSettings {
+  var channel: Channel {
+    Channel(
+      bandwidth: bandwidth, transmitPowerDBm: transmitPower, noisePowerDBm: noisePower)
+  }
+  var rsuPathLoss: PathLoss {
+    PathLoss(constantDB: rsuPathLossConstant, slopeDB: rsuPathLossSlope)
+  }
+  var vehiclePathLoss: PathLoss {
+    PathLoss(constantDB: vehiclePathLossConstant, slopeDB: vehiclePathLossSlope)
+  }
+
+  /// As `SingleRSUScenario.canonicalRate`, to the RSU and to a vehicle.
+  fileprivate var canonicalRates: (rsu: Double, vehicle: Double) {
+    func rate(_ pathLoss: PathLoss, distance: Double) -> Double {
+      channel.meanRate(gain: pathLoss.gain(distance: max(distance, minimumDistance)))
+    }
+    return (
+      rate(rsuPathLoss, distance: coverage / 2),
+      rate(vehiclePathLoss, distance: min(coverage, v2vRange ?? .infinity) * 2 / 3)
+    )
+  }
+}
+
+/// The DNN types of a run, who has which, and their cuts; fields as those of the scenario.
+private struct TypeTables {
+  let names: [String]
+  let ofClient, layers: [Int]
+  let localWork, remoteWork, bits: [Double]
+  let stride: Int
+
+  /// - Throws: `InputError` for a DNN without a profile, or two profiles of the same name.
+  init(_ settings: SingleRSUSettings, profiles: [String: DNNProfile], seed: UInt64) throws {
+    let key = settings.$dnnTypes.key
+    let given = settings.profileNames
+    let chosen = try given.map { name in
       guard let profile = profiles[name] else {
         throw InputError(
-          "is not a known DNN", key: "dnnTypes", value: name,
+          "is not a known DNN", key: key, value: name,
           advice: "Known are \(profiles.keys.sorted().joined(separator: ", "))")
       }
       return profile
@@ -131,18 +202,15 @@ public final class SingleRSUScenario: Sendable {
     for (k, profile) in chosen.enumerated()
     where chosen[..<k].contains(where: { $0.name == profile.name }) {
       throw InputError(
-        "gives two tables of the same name '\(profile.name)'", key: "dnnTypes", value: names[k],
+        "gives two tables of the same name '\(profile.name)'", key: key, value: given[k],
         advice: "Rename one of the files: the name marks the type's queue at the RSU")
     }
-    typeNames = chosen.map(\.name)
-    typeOfClient = SingleRSUEnvironment.typeVector(parameters, seed: seed).map {
-      names.firstIndex(of: $0) ?? 0
-    }
-    layersOfType = chosen.map(\.layers.count)
-    let workload = Workload(rawValue: parameters.text("workload")) ?? .p1
-    let cuts = chosen.map { $0.cuts(workload, skipAware: parameters.flag("skipAware")) }
-    let stride = (layersOfType.max() ?? 0) + 1
-    cutStride = stride
+    names = chosen.map(\.name)
+    ofClient = settings.typeVector(seed: seed).map { given.firstIndex(of: $0) ?? 0 }
+    layers = chosen.map(\.layers.count)
+    let cuts = chosen.map { $0.cuts(settings.workload, skipAware: settings.skipAware) }
+    let stride = (layers.max() ?? 0) + 1
+    self.stride = stride
     func table(_ values: (DNNCuts) -> [Double]) -> [Double] {
       cuts.flatMap { cut in
         let row = values(cut)
@@ -151,71 +219,7 @@ public final class SingleRSUScenario: Sendable {
     }
     localWork = table { $0.localFLOP.map { $0 / 1e9 } }
     remoteWork = table { $0.remoteFLOP.map { $0 / 1e9 } }
-    cutBits = table { $0.bits }
-
-    // Indexed by vehicle, so that a sweep over numbers of vehicles keeps the capacities of those it shares.
-    let capacities = RandomField(seed: seed, .capacities)
-    func draw(_ key: String, group: Int, count: Int) throws -> [Double] {
-      let range = try SingleRSUScenario.range(key, parameters)
-      return (0..<count).map {
-        range.low + (range.high - range.low) * capacities.uniform(group, $0)
-      }
-    }
-    clientCapacity = try draw("clientCapacity", group: 0, count: clients)
-    serviceCapacity = try draw("serviceCapacity", group: 1, count: serviceVehicles)
-    rsuCapacity = parameters.number("rsuCapacity")
-
-    channel = Channel(
-      bandwidth: parameters.number("bandwidth"),
-      transmitPowerDBm: parameters.number("transmitPower"),
-      noisePowerDBm: parameters.number("noisePower"))
-    rsuPathLoss = PathLoss(
-      constantDB: parameters.number("rsuPathLossConstant"),
-      slopeDB: parameters.number("rsuPathLossSlope"))
-    vehiclePathLoss = PathLoss(
-      constantDB: parameters.number("vehiclePathLossConstant"),
-      slopeDB: parameters.number("vehiclePathLossSlope"))
-    minimumDistance = parameters.number("minimumDistance")
-    v2vRange = parameters.optionalNumber("v2vRange")
-    coverage = parameters.number("coverage")
-    backlogScale = parameters.number("observationBacklogScale")
-    positionScale = parameters.optionalNumber("observationPositionScale") ?? coverage
-    canonicalRates = (
-      channel.meanRate(
-        gain: rsuPathLoss.gain(distance: max(coverage / 2, minimumDistance))),
-      channel.meanRate(
-        gain: vehiclePathLoss.gain(
-          distance: max(min(coverage, v2vRange ?? .infinity) * 2 / 3, minimumDistance)))
-    )
-    fading = RandomField(seed: seed, .fading)
-    roles = RandomField(seed: seed, .roles)
-    taskGeneration = RandomField(seed: seed, .taskGeneration)
-    initialBacklogs = RandomField(seed: seed, .initialBacklog)
-    background = RandomField(seed: seed, .backgroundLoad)
-  }
-
-  /// A pair [low, high] of a uniform distribution.
-  private static func range(
-    _ key: String, _ parameters: ParameterValues
-  ) throws -> (low: Double, high: Double) {
-    let range = parameters.list(key).map { ParameterValue.numberValue($0) }
-    guard range[0] <= range[1] else {
-      throw InputError(
-        "the lowest value is above the highest", key: key, value: parameters[key].text,
-        advice: "Give [lowest, highest]")
-    }
-    return (range[0], range[1])
-  }
-}
-
-extension ParameterValue {
-  /// The number of a value that a schema has checked to be one.
-  static func numberValue(_ value: ParameterValue) -> Double {
-    switch value {
-    case .number(let x): x
-    case .integer(let x): Double(x)
-    default: .nan
-    }
+    bits = table { $0.bits }
   }
 }
 

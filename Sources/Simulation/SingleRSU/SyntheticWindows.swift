@@ -41,12 +41,12 @@ extension SingleRSUEnvironment {
   public static func synthetic(
     parameters: ParameterValues, profiles: [String: DNNProfile], seed: UInt64
   ) throws -> SingleRSUEnvironment {
-    let vehicles = try neededVehicles(parameters)
-    let slots = parameters.integer("slots")
+    let settings = SingleRSUSettings(parameters)
     return try SingleRSUEnvironment(
-      parameters: parameters, profiles: profiles, seed: seed,
+      settings: settings, profiles: profiles, seed: seed,
       windows: .synthetic(
-        vehicles: vehicles, slots: slots, slotLength: parameters.number("slotLength"), seed: seed),
+        vehicles: settings.neededVehicles(), slots: settings.slots,
+        slotLength: settings.slotLength, seed: seed),
       rsu: (0, 0),
       axis: RoadAxis(originX: 0, originY: 0, directionX: 1, directionY: 0, start: -500, end: 500))
   }
