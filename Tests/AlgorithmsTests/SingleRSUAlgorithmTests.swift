@@ -152,4 +152,27 @@ import Testing
         "genetic", environment, ["elites": .integer(10), "population": .integer(10)])
     }
   }
+
+  @Test(
+    "Where no link has a rate no node is allowed: every search ends all the same",
+    .timeLimit(.minutes(1)))
+  func searchesEndWhereNothingIsAllowed() throws {
+    for algorithm in Registry.singleRSU where !algorithm.isLearner {
+      let values = try ParameterValues(
+        schema: SingleRSUEnvironment.parameters + algorithm.parameters,
+        setting: [
+          "clients": .integer(2), "serviceVehicles": .integer(1), "slots": .integer(2),
+          "transmitPower": .number(-200), "noisePower": .number(200),
+          "dnnTypes": .list([.text("short"), .text("middle")]),
+        ])
+      var environment = try SingleRSUEnvironment.synthetic(
+        parameters: values, profiles: SingleRSUFixture.profiles(), seed: 1)
+      var agent = try algorithm.make(environment, values, AgentContext(seed: 1))
+      environment.beginEpisode(1, phase: .eval)
+      agent.beginEpisode(1, phase: .eval)
+      let situation = try #require(environment.situation)
+      let decision = try agent.decide(situation, phase: .eval)
+      #expect(decision.nodes.allSatisfy { (0..<2).contains($0) }, "\(algorithm.name)")
+    }
+  }
 }

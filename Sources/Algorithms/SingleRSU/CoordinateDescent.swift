@@ -63,9 +63,7 @@ struct CoordinateDescent: Agent {
       var decision = SlotDecision(cuts: zeros, nodes: zeros)
       for client in zeros.indices where objective.tasks[client] {
         decision.cuts[client] = stream.index(below: scenario.layers(ofClient: client) + 1)
-        repeat {
-          decision.nodes[client] = stream.index(below: scenario.nodes)
-        } while !objective.allows(client: client, node: decision.nodes[client])
+        decision.nodes[client] = objective.drawNode(client: client, using: &stream)
       }
       return decision
     }

@@ -102,10 +102,7 @@ struct Genetic: Agent {
   }
 
   private mutating func drawNode(_ client: Int) -> Int {
-    while true {
-      let node = stream.index(below: objective.scenario.nodes)
-      if objective.allows(client: client, node: node) { return node }
-    }
+    objective.drawNode(client: client, using: &stream)
   }
 
   private mutating func evaluate(_ chromosome: Int) {

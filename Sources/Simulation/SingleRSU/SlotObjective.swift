@@ -1,3 +1,5 @@
+public import Support
+
 /// P of a slot, P1 eq (34), as a function of the decisions: tables are filled once a slot, then every
 /// evaluation is a few additions a client, one term a service vehicle and one division of the RSU's capacity.
 ///
@@ -105,6 +107,16 @@ public struct SlotObjective: Sendable {
   @inline(__always)
   public func allows(client: Int, node: Int) -> Bool {
     bitCost[client * scenario.nodes + node] < .infinity
+  }
+
+  /// An allowed node, drawn uniformly; the RSU where no link of the client has a rate, so that none is allowed.
+  public func drawNode(client: Int, using stream: inout RandomStream) -> Int {
+    let nodes = scenario.nodes
+    guard (0..<nodes).contains(where: { allows(client: client, node: $0) }) else { return 0 }
+    while true {
+      let node = stream.index(below: nodes)
+      if allows(client: client, node: node) { return node }
+    }
   }
 
   /// What `users` with `work` in all cost together at service vehicle j (node j + 1).
