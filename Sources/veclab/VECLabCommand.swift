@@ -29,6 +29,7 @@ struct VECLabCommand: AsyncParsableCommand {
     ])
 
   static func main() async {
+    requireDescriptors()
     // Runs however the program ends, after help too.
     atexit { VECLabCommand.checkOutput() }
     refuseTextThatIsNoUTF8()
@@ -59,6 +60,16 @@ struct VECLabCommand: AsyncParsableCommand {
           + "through a link or standard input")
       Glibc.exit(EX_USAGE)
     }
+  }
+
+  /// Ends the program with an error when it may open no file: what Swift's run time opens for itself would trap.
+  private static func requireDescriptors() {
+    let descriptors = (0..<4).map { _ in open("/dev/null", O_RDONLY | O_CLOEXEC) }
+    let code = errno
+    for descriptor in descriptors where descriptor >= 0 { close(descriptor) }
+    guard descriptors.contains(where: { $0 < 0 }) else { return }
+    complain("Error: \(Files.failure("open", "/dev/null", code: code))")
+    _exit(1)
   }
 
   /// Ends the program with an error when standard output could not be written; a reader that has gone is none.

@@ -121,7 +121,7 @@ final class TraceCommandTests {
     let latin = try await shell("cp a.xml $'caf\\xe9.xml'; $V import $'caf\\xe9.xml' -o b.trace")
     #expect(latin.code == 64 && latin.errors.contains("is not UTF-8"))
     #expect(!Files.exists(folder + "/b.trace"))
-    for descriptors in [6, 7, 8] {
+    for descriptors in [4, 5, 6, 7, 8] {
       let few = try await shell("ulimit -n \(descriptors); $V import a.xml -o c.trace")
       // The shell says 127 where not even the libraries can be opened, and more than 128 for a signal.
       #expect((0...127).contains(few.code), "\(descriptors): \(few.code)")
