@@ -28,9 +28,12 @@ let package = Package(
       name: "CLibXML2", pkgConfig: "libxml-2.0", providers: [.apt(["libxml2-dev"])]),
     .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
     .systemLibrary(name: "CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
-    .systemLibrary(name: "CProcess"),
+    .target(name: "CProcess"),
     .target(name: "CKernels"),
     .target(name: "CScanner"),
+
+    .plugin(name: "BuildCommitPlugin", capability: .buildTool(), path: "Plugins/BuildCommit"),
+    .target(name: "BuildCommit", plugins: ["BuildCommitPlugin"]),
 
     .target(name: "Support", dependencies: ["CCrypto"]),
     .target(name: "Trace", dependencies: ["Support"]),
@@ -53,7 +56,7 @@ let package = Package(
       name: "Runs",
       dependencies: [
         "ExternalAgents", "Plan", "Algorithms", "Neural", "Simulation", "Trace", "Support",
-        "CProcess",
+        "BuildCommit", "CProcess",
         .product(name: "Logging", package: "swift-log"),
       ]),
     .target(name: "Figures", dependencies: ["Plan", "Simulation", "Support"]),
@@ -107,5 +110,7 @@ let package = Package(
 )
 
 for target in package.targets where [.regular, .executable, .test].contains(target.type) {
-  if !["CKernels", "CScanner"].contains(target.name) { target.swiftSettings = swiftSettings }
+  if !["CKernels", "CProcess", "CScanner"].contains(target.name) {
+    target.swiftSettings = swiftSettings
+  }
 }

@@ -1,3 +1,4 @@
+internal import BuildCommit
 internal import Glibc
 internal import Neural
 public import Support
@@ -8,13 +9,15 @@ public enum Provenance {
 
   /// Facts that hold for the whole process; gathered once.
   public static let ofProcess: [String: JSONValue] = {
-    let executable = executablePath
     var program: [String: JSONValue] = [
       "version": .text(programVersion),
       "swift": .text(swiftVersion),
       "sha256": (try? .text(SHA256Digest.hex(of: Files.read("/proc/self/exe")))) ?? .null,
     ]
-    for (key, value) in repository(of: Files.folder(of: executable)) { program[key] = value }
+    if let commit = SourceCommit.ofProgram.hash {
+      program["commit"] = .text(commit)
+      program["dirty"] = .flag(SourceCommit.ofProgram.hasChanges)
+    }
     var facts: [String: JSONValue] = [
       "program": .object(program),
       "host": .text(ClaimOwner.current.host),
@@ -36,8 +39,13 @@ public enum Provenance {
     return facts
   }()
 
-  /// Version of the program as `veclab --version` prints it.
-  public static let programVersion = "0.1.0"
+  /// Version of the program, without the commit.
+  static let programVersion = "0.1.0"
+
+  /// What `veclab --version` prints: `veclab 0.1.0, commit 0123456789ab+changes`.
+  public static var programText: String {
+    "veclab \(programVersion), commit \(SourceCommit.ofProgram.text)"
+  }
 
   /// Path of the running program.
   public static var executablePath: String {
