@@ -66,7 +66,9 @@ private struct EnvironmentServer<Model: ExternalModel> {
   }
 
   private func say(_ bytes: [UInt8]) throws {
-    try bytes.withUnsafeBytes { try Files.writeAll($0, to: STDOUT_FILENO, path: "standard output") }
+    try bytes.withUnsafeBytes {
+      try Files.writeAll($0, to: STDOUT_FILENO, path: "<standard output>")
+    }
   }
 
   private static func error(_ problem: String) -> [UInt8] {

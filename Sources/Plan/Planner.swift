@@ -349,6 +349,7 @@ extension SourceLocation {
     var result = self.error(
       "\(problem): \(inner.description.dropLast())", value: value, advice: error.advice)
     result.systemCode = error.systemCode
+    result.isFailureToWrite = error.isFailureToWrite
     return result
   }
 }

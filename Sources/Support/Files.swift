@@ -5,9 +5,14 @@ public enum Files {
   /// Error for a failed system call on a path.
   public static func failure(_ action: String, _ path: String, code: Int32? = nil) -> InputError {
     let code = code ?? errno
-    return InputError(
+    var error = InputError(
       "cannot \(action): \(String(cString: strerror(code)))", file: path, advice: advice(for: code),
       systemCode: code)
+    let readsOnly = ["open", "read", "list"].contains(action)
+    error.isFailureToWrite =
+      [ENOSPC, EDQUOT, EROFS, EFBIG].contains(code)
+      || !readsOnly && [EACCES, EPERM, EIO, EBADF].contains(code)
+    return error
   }
 
   private static func advice(for code: Int32) -> String? {
@@ -125,6 +130,13 @@ public enum Files {
   /// The same path from the root of the file system.
   public static func absolute(_ path: String) -> String {
     path.hasPrefix("/") ? path : workingFolder + "/" + path
+  }
+
+  /// The path of what is there from the root, without links; nil when nothing is there.
+  public static func resolved(_ path: String) -> String? {
+    guard let pointer = realpath(path, nil) else { return nil }
+    defer { free(pointer) }
+    return String(cString: pointer)
   }
 
   /// Whether this process may run the file at a path.

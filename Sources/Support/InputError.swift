@@ -19,6 +19,8 @@ public struct InputError: Error, Equatable, Sendable, CustomStringConvertible {
   public var advice: String?
   /// The system's error number when a system call failed, e.g. `ENOSPC`.
   public var systemCode: Int32?
+  /// Whether a place refused what was written to it: a full disk, a read-only folder, a closed descriptor.
+  public var isFailureToWrite = false
 
   public init(
     _ problem: String, file: String? = nil, line: Int? = nil, column: Int? = nil,

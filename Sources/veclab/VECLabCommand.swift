@@ -1,5 +1,6 @@
 import ArgumentParser
 @preconcurrency import Glibc
+import Runs
 import Support
 import Sweep
 
@@ -9,6 +10,7 @@ struct VECLabCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "veclab",
     abstract: "Trace-driven batch experiments for vehicular edge computing.",
+    version: Provenance.programText,
     subcommands: [
       Import.self,
       Inspect.self,
@@ -44,6 +46,9 @@ struct VECLabCommand: AsyncParsableCommand {
       // A wrong value of an option is a wrong command line, wherever it is found.
       complain("Error: \(error)")
       Glibc.exit(EX_USAGE)
+    } catch let error as InputError where error.isFailureToWrite {
+      complain("Error: \(error)")
+      Glibc.exit(EX_IOERR)
     } catch {
       exit(withError: error)
     }

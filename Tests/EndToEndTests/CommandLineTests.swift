@@ -40,12 +40,6 @@ final class CommandLineTests {
     return lstat(path, &status) == 0 ? status.st_mode & S_IFMT : nil
   }
 
-  /// Runs the program in a shell, which can redirect it; its output and errors come together.
-  private func shell(_ command: String) async throws -> Program.Outcome {
-    try await Program.command(
-      "/bin/bash", ["-c", command, "bash", Program.path])
-  }
-
   // MARK: Files to write
 
   @Test func outputFollowsLinks() async throws {
@@ -111,13 +105,13 @@ final class CommandLineTests {
     let full = folder + "/full"
     // Some sandboxes allow no devices.
     guard mknod(full, S_IFCHR | 0o600, 0x107) == 0, access(full, W_OK) == 0 else { return }
-    let outcome = try await shell("\"$1\" \(arguments) 2>&1 >'\(full)'")
+    let outcome = try await Program.shell("\"$1\" \(arguments) 2>&1 >'\(full)'")
     #expect(outcome.code == 74)
     #expect(outcome.output.contains("<standard output>: cannot write: No space left on device"))
   }
 
   @Test func aReaderThatHasGoneIsNoError() async throws {
-    let outcome = try await shell(
+    let outcome = try await Program.shell(
       "trap '' PIPE; { sleep 0.3; \"$1\" algorithms road-rsu; echo \"code $?\" >&2; } | true")
     #expect(outcome.errors == "code 0\n")
   }
@@ -128,7 +122,8 @@ final class CommandLineTests {
     let pipe = folder + "/pipe"
     try #require(mkfifo(pipe, 0o600) == 0)
     for file in [pipe, try experiment(trace: pipe)] {
-      let outcome = try await shell("timeout 10 \"$1\" plan '\(file)' --results '\(results)' 2>&1")
+      let outcome = try await Program.shell(
+        "timeout 10 \"$1\" plan '\(file)' --results '\(results)' 2>&1")
       #expect(outcome.code == 1)
       #expect(outcome.output.contains("\(pipe): is not a regular file"), "\(outcome.output)")
     }

@@ -43,6 +43,17 @@ enum Program {
     try await start(arguments, executable: executable).outcome()
   }
 
+  /// Runs a command of the shell, which can redirect the program, `$1`; further arguments are `$2` and so on.
+  static func shell(_ line: String, _ arguments: [String] = []) async throws -> Outcome {
+    try await command("/bin/bash", ["-c", line, "bash", path] + arguments)
+  }
+
+  /// Whether a mount that no other process sees can be made.
+  static func canMountPrivately() async -> Bool {
+    let line = "unshare -m mount -t tmpfs veclab /mnt"
+    return (try? await command("/bin/bash", ["-c", line]))?.code == 0
+  }
+
   /// A program that was started and can be sent signals.
   struct Running: Sendable {
     let process: Int32
@@ -153,13 +164,25 @@ final class TestSweep: Sendable {
   }
 
   /// The shipped trace, imported once for all tests.
-  private static func trace() async throws -> String {
+  static func trace() async throws -> String {
     if let path = imported.withLock({ $0 }) { return path }
     let path = Files.folder(of: Program.path) + "/end-to-end-tests.trace"
     let outcome = try await Program.run(["import", Program.trace, "-o", path])
     guard outcome.code == 0 else { throw InputError(outcome.errors, file: Program.trace) }
     imported.withLock { $0 = path }
     return path
+  }
+
+  /// A sweep that is done, with one heuristic and one learner, and the learner's run.
+  static func trained() async throws -> (sweep: TestSweep, run: String) {
+    let sweep = try await TestSweep(
+      seeds: 1, episodes: 10, algorithms: ["leo", "disdqn"], rates: "0.4")
+    let outcome = try await sweep.run()
+    let run = try sweep.runs().first {
+      Files.exists("\(sweep.runsFolder)/\($0)/result/policy.bin")
+    }
+    guard outcome.code == 0, let run else { throw InputError(outcome.errors, file: sweep.file) }
+    return (sweep, run)
   }
 
   func arguments(_ more: [String] = [], workers: Int = 2) -> [String] {
