@@ -20,9 +20,11 @@ class ReportError(Exception):
 
 
 def program():
-    """The veclab to ask: that of VECLAB, of the build folder, or of the PATH."""
+    """The veclab to ask: that of VECLAB, of the build folder, of the installation that this is in, or of the PATH."""
     given = os.environ.get("VECLAB")
     built = [ROOT / ".build" / kind / "veclab" for kind in ("release", "debug")]
+    # PREFIX/share/veclab is the root of an installation, PREFIX/bin has its program.
+    built.append(ROOT.parent.parent / "bin" / "veclab")
     for candidate in [given] if given else [*map(str, built), shutil.which("veclab")]:
         if candidate and os.access(candidate, os.X_OK):
             return str(candidate)

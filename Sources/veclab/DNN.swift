@@ -46,7 +46,7 @@ struct DNN: ParsableCommand {
     if names.isEmpty {
       throw InputError(
         "no folder dnn or Experiments/dnn with tables was found", key: "dnn",
-        advice: "Run inside the project, or name a table by its path")
+        advice: DNNProfile.adviceWithoutTables)
     }
     let profiles = try names.map { try DNNProfile.load($0, relativeTo: ".") }
     if let figure { try Files.writeAtomically(figureCSV(profiles), to: figure) }
@@ -93,7 +93,10 @@ struct DNN: ParsableCommand {
     return rows
   }
 
-  private func gflop(_ flop: Double) -> String { CSVWriter.text(of: flop / 1e9) }
+  /// All digits where a program reads them.
+  private func gflop(_ flop: Double) -> String {
+    csv ? CSVWriter.text(of: flop / 1e9) : short(flop / 1e9, digits: 5)
+  }
 
   private func shape(_ height: Int, _ width: Int, _ channels: Int) -> String {
     "\(height)x\(width)x\(channels)"

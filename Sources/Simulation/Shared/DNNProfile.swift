@@ -136,7 +136,8 @@ extension DNNProfile {
   ///
   /// A path (with `/` or ending in `.csv`) is taken against `folder`. A name NAME is looked up as
   /// `dnn/NAME.csv` and `Experiments/dnn/NAME.csv` in `folder` and the folders above it, then in the working
-  /// folder and those above it, then in the folders above the program.
+  /// folder and those above it, then in the folder that `VECLAB_DATA` names, then in `share/veclab` beside the
+  /// program's `bin` and in the folders above the program.
   public static func load(_ nameOrPath: String, relativeTo folder: String) throws -> DNNProfile {
     try DNNProfile(path: locate(nameOrPath, relativeTo: folder))
   }
@@ -159,7 +160,7 @@ extension DNNProfile {
     let advice =
       nearestName(to: nameOrPath, among: known).map { "Did you mean '\($0)'?" }
       ?? (known.isEmpty
-        ? "No folder dnn or Experiments/dnn was found above \(folder)"
+        ? "No folder dnn or Experiments/dnn was found above \(folder). \(adviceWithoutTables)"
         : "Known are \(known.joined(separator: ", ")); a table of your own is named by its path")
     throw InputError("is not a known DNN", key: "dnn", value: nameOrPath, advice: advice)
   }
@@ -176,28 +177,38 @@ extension DNNProfile {
     return names
   }
 
+  /// What helps where no folder of tables is found, without a full stop.
+  public static let adviceWithoutTables =
+    "Set \(dataVariable) to the project's folder, or to share/veclab of an installed program"
+
+  /// The environment variable that names a folder with `Experiments/dnn`.
+  private static let dataVariable = "VECLAB_DATA"
+
   /// Folders with layer tables, nearest first.
   static func tableFolders(relativeTo folder: String) -> [String] {
-    var result: [String] = []
     let working = Files.workingFolder
-    let program = realPath("/proc/self/exe").map(Files.folder(of:))
-    for start in [realPath(folder) ?? folder, working, program ?? working] {
-      var place = start
-      while true {
-        for candidate in ["dnn", "Experiments/dnn"] {
-          let path = (place == "/" ? "" : place) + "/" + candidate
-          if !result.contains(path), Files.isFolder(path) { result.append(path) }
-        }
-        if place == "/" || place == "." || place.isEmpty { break }
-        place = Files.folder(of: place)
+    let program = Files.resolved("/proc/self/exe").map(Files.folder(of:)) ?? working
+    let given = getenv(dataVariable).map { String(cString: $0) }.flatMap(Files.resolved)
+    let places =
+      placesAbove(Files.resolved(folder) ?? folder) + placesAbove(working)
+      + (given.map { [$0] } ?? [])
+      + [Files.folder(of: program) + "/share/veclab"] + placesAbove(program)
+    var result: [String] = []
+    for place in places {
+      for candidate in ["dnn", "Experiments/dnn"] {
+        let path = (place == "/" ? "" : place) + "/" + candidate
+        if !result.contains(path), Files.isFolder(path) { result.append(path) }
       }
     }
     return result
   }
 
-  private static func realPath(_ path: String) -> String? {
-    guard let pointer = realpath(path, nil) else { return nil }
-    defer { free(pointer) }
-    return String(cString: pointer)
+  /// A folder and those that it is in.
+  private static func placesAbove(_ folder: String) -> [String] {
+    var places = [folder]
+    while let last = places.last, last != "/", last != ".", !last.isEmpty {
+      places.append(Files.folder(of: last))
+    }
+    return places
   }
 }
