@@ -67,6 +67,8 @@ public struct FigureFiles {
     public let label: String
     /// What is wrong with the result; nil when there is none.
     public let damage: InputError?
+    /// Whether its attempts have ended for good.
+    public let hasFailed: Bool
   }
 
   /// Writes `figures/<id>.csv`, with a reference `<id>-paired.csv`, with claims `<id>-claims.csv`, and `<id>.json`,
@@ -208,6 +210,11 @@ public struct FigureFiles {
       advice: "Change its 'phase', 'filter', 'source' or 'y', or take it out")
   }
 
+  /// What helps where runs of an experiment file have failed, without a full stop.
+  public static func adviceOnFailures(_ file: String) -> String {
+    "'veclab status \(file)' says why, 'veclab run \(file) --retry failed' tries them again"
+  }
+
   /// Identity of the published result of every run that has one; only results that verify count.
   private func publishedRuns(
     allowPartial: Bool, missing: inout [MissingRun]
@@ -215,7 +222,9 @@ public struct FigureFiles {
     var published: [Int: String] = [:]
     for (index, run) in plan.runs.enumerated() {
       guard let id = store.published(run.specification) else {
-        missing.append(MissingRun(label: run.label, damage: nil))
+        missing.append(
+          MissingRun(
+            label: run.label, damage: nil, hasFailed: store.hasFailed(run.specification.id)))
         continue
       }
       do {
@@ -224,19 +233,19 @@ public struct FigureFiles {
       } catch var error as InputError {
         error.advice = "'veclab run \(experiment.file)' sets it aside and runs it again"
         if !allowPartial { throw error }
-        missing.append(MissingRun(label: run.label, damage: error))
+        missing.append(MissingRun(label: run.label, damage: error, hasFailed: false))
       }
     }
     if !missing.isEmpty && !allowPartial {
-      let failed = plan.runs.count { store.hasFailed($0.specification.id) }
+      let failed = missing.count { $0.hasFailed }
       let labels = missing.prefix(3).map(\.label).joined(separator: "; ")
       throw InputError(
         "\(missing.count) of \(plan.runs.count) runs are not done (\(labels)"
           + (missing.count > 3 ? "; …)" : ")"),
         file: experiment.file,
         advice: failed > 0
-          ? "\(failed) of them have failed: 'veclab status' says why, 'veclab run --retry failed' tries them "
-            + "again, --allow-partial shows what there is"
+          ? "\(failed) of them failed: \(FigureFiles.adviceOnFailures(experiment.file)), --allow-partial shows what "
+            + "there is"
           : "Run them with 'veclab run', or give --allow-partial to see what there is")
     }
     return published

@@ -131,7 +131,7 @@ extension Experiment {
       for (site, distance) in zip(sites, distances) where distance > 3 * range {
         warnings.append(
           place(of: value("rsuPositions")?.pairs.isEmpty == false ? "rsuPositions" : "rsu").error(
-            "no vehicle comes near the RSU at [\(CSVWriter.text(of: site.x)), \(CSVWriter.text(of: site.y))]: the "
+            "no vehicle comes near the RSU at [\(short(site.x, digits: 6)), \(short(site.y, digits: 6))]: the "
               + "nearest is about \(Int(distance)) m away, its range is \(CSVWriter.text(of: range)) m",
             advice:
               "Give positions in the trace's coordinates; 'veclab inspect' shows where its roads are"

@@ -14,18 +14,39 @@ internal import Trace
 ///   - tracePath: FCD file or imported trace; it needs windows for evaluation only.
 ///   - settings: parameters to change, none of which may be the algorithm's.
 ///   - warn: Takes what the import of the trace warns of.
+/// - Returns: what was evaluated, and the means of its measures.
 /// - Throws: `InputError` with file, key and value for whatever does not go with the policy.
+@discardableResult
 public func evaluatePolicy(
   runFolder: String, tracePath: String, settings: [PointFilter], episodes: Int?, isRecording: Bool,
   output: String, models: [AnyModel] = Models.all, warn: @escaping (String) -> Void = { _ in }
-) throws {
+) throws -> EvaluationSummary {
   let evaluation = try PolicyEvaluation(
     runFolder: runFolder, tracePath: tracePath, settings: settings, episodes: episodes,
     isRecording: isRecording, output: output, warn: warn)
   guard let model = Models.named(evaluation.modelName, among: models) else {
     throw RunDocument.damaged("it names no model of this program")
   }
-  try evaluation.run(model.offered)
+  return try evaluation.run(model.offered)
+}
+
+/// What an evaluation apart from a run has measured.
+public struct EvaluationSummary: Sendable, Equatable {
+  /// A measure's mean over the episodes that have a value of it.
+  public struct Mean: Sendable, Equatable {
+    public let name: String
+    /// Unit, `share` for a part of the whole; empty for a plain number.
+    public let unit: String
+    /// NaN where no episode has a value.
+    public let value: Double
+  }
+
+  /// Identity of the run whose policy it is.
+  public let run: String
+  public let algorithm: String
+  public let episodes: Int
+  /// In the order of the columns of `episodes.csv`.
+  public let means: [Mean]
 }
 
 /// An evaluation before the types of its model are known.
@@ -61,7 +82,7 @@ struct PolicyEvaluation {
     self.output = output
   }
 
-  func run<Offered: OfferedModel>(_ offered: Offered) throws {
+  func run<Offered: OfferedModel>(_ offered: Offered) throws -> EvaluationSummary {
     let temporary = "\(output).partial"
     let algorithm = try offered.algorithm(
       of: policy.specification,
@@ -70,18 +91,20 @@ struct PolicyEvaluation {
         shouldStop: { false }))
     try Files.remove(temporary)
     try Files.makeFolder(temporary)
+    let summary: EvaluationSummary
     do {
-      try evaluate(Offered.Model.self, algorithm, in: temporary)
+      summary = try evaluate(Offered.Model.self, algorithm, in: temporary)
     } catch {
       try Files.remove(temporary)
       throw error
     }
     try Files.moveFolder(temporary, to: output)
+    return summary
   }
 
   private func evaluate<Model: Environment>(
     _ model: Model.Type, _ algorithm: Algorithm<Model>, in temporary: String
-  ) throws {
+  ) throws -> EvaluationSummary {
     let trained = try RunDocument(policy.specification, model: model, algorithm: algorithm)
     let changed = try parameters(of: trained, model, algorithm)
     let profiles = try policy.profiles(
@@ -106,7 +129,7 @@ struct PolicyEvaluation {
         environment, changed,
         AgentContext(seed: evaluated.seed, episodes: evaluated.trainingEpisodes))
       defer { agent.close(isFinished: true) }
-      try evaluate(evaluated, trained, environment, agent, in: temporary)
+      return try evaluate(evaluated, trained, environment, agent, in: temporary)
     } catch var error as InputError where error.file == imported {
       // The imported copy is gone when the message is read.
       error.file = tracePath
@@ -162,7 +185,7 @@ struct PolicyEvaluation {
   private func evaluate<Model: Environment, Learner: Agent<Model>>(
     _ document: RunDocument, _ trained: RunDocument, _ environment: Model, _ agent: Learner,
     in temporary: String
-  ) throws {
+  ) throws -> EvaluationSummary {
     var session = RunSession(document: document, environment: environment, agent: agent)
     try policy.restore(&session.agent, trained: trained.parameters)
     session.trained = document.trainingEpisodes
@@ -180,10 +203,24 @@ struct PolicyEvaluation {
       Array(JSONValue.object(facts).readable.utf8), to: temporary + "/" + Provenance.fileName)
     try Files.remove(temporary + "/traces")
     try Publication.seal(temporary, as: identity)
+    return EvaluationSummary(
+      run: policy.run, algorithm: policy.specification.algorithm,
+      episodes: document.evaluationEpisodes, means: try session.means())
   }
 }
 
 extension RunSession {
+  /// The means of the measures over the episodes so far.
+  func means() throws -> [EvaluationSummary.Mean] {
+    let table = try CSVTable(
+      text: String(decoding: record.episodes.bytes, as: UTF8.self), file: ResultTable.episodes)
+    return try Model.Metrics.measures.map { measure in
+      let values = try table.numbers(measure.name).filter { !$0.isNaN }
+      return EvaluationSummary.Mean(
+        name: measure.name, unit: measure.unit, value: Statistics.mean(values))
+    }
+  }
+
   /// Writes what an evaluation apart from its run has measured; who seals the folder flushes it.
   func writeEvaluation(of policy: TrainedPolicy, id: String, folder: String) throws {
     func write(_ bytes: [UInt8], _ name: String) throws {

@@ -25,7 +25,9 @@ struct TrainedPolicy {
     guard Files.exists(folder + "/run.json") else {
       throw InputError(
         "is not a run's folder: it has no run.json", file: runFolder,
-        advice: "Give a folder Results/EXPERIMENT/runs/ID of a finished run")
+        advice:
+          "Give a folder Results/EXPERIMENT/runs/ID of a finished run, or the first digits of its id"
+      )
     }
     let manifest = try TrainedPolicy.verifiedManifest(folder)
     run = manifest.run

@@ -29,14 +29,7 @@ public struct LearningProgress: Sendable, Equatable {
   }
 
   /// `mean_delay_s 24.7 at first, 3.1 now`.
-  public var sentence: String {
-    func short(_ value: Double) -> String {
-      let size = value.magnitude
-      let scale = size >= 100 ? 1.0 : size >= 10 ? 10 : size >= 1 ? 100 : 10_000
-      return CSVWriter.text(of: (value * scale).rounded() / scale)
-    }
-    return "\(measure) \(short(first)) at first, \(short(last)) now"
-  }
+  public var sentence: String { "\(measure) \(short(first)) at first, \(short(last)) now" }
 
   var json: JSONValue {
     .object([

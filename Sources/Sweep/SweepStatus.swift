@@ -171,10 +171,11 @@ public struct SweepStatus: Sendable {
     return parts.joined(separator: ", ")
   }
 
-  /// A duration as people say it: `45 s`, `12 min`, `3.5 h`, `2.1 days`.
+  /// A duration as people say it: `0.35 s`, `45 s`, `12 min`, `3.5 h`, `2.1 days`.
   public static func duration(_ seconds: Double) -> String {
     func tenth(_ value: Double) -> String { CSVWriter.text(of: (value * 10).rounded() / 10) }
     switch seconds {
+    case ..<9.95: return "\(short(max(seconds, 0), digits: 2)) s"
     case ..<90: return "\(Int(seconds.rounded())) s"
     case ..<5400: return "\(Int((seconds / 60).rounded())) min"
     case ..<172_800: return "\(tenth(seconds / 3600)) h"
@@ -185,15 +186,10 @@ public struct SweepStatus: Sendable {
   /// Processor time as people say it: seconds, minutes or hours.
   static func processorTime(_ seconds: Double) -> String {
     switch seconds {
-    case ..<90: return "\(rounded(seconds)) CPU-seconds"
-    case ..<5400: return "\(rounded(seconds / 60)) CPU-minutes"
-    default: return "\(rounded(seconds / 3600)) CPU-hours"
+    case ..<90: return "\(short(seconds, digits: 2)) CPU-seconds"
+    case ..<5400: return "\(short(seconds / 60, digits: 2)) CPU-minutes"
+    default: return "\(short(seconds / 3600, digits: 2)) CPU-hours"
     }
-  }
-
-  /// To two or three digits.
-  private static func rounded(_ value: Double) -> String {
-    CSVWriter.text(of: value >= 10 ? value.rounded() : (value * 10).rounded() / 10)
   }
 
   /// A table of what runs and what failed.
@@ -210,8 +206,7 @@ public struct SweepStatus: Sendable {
           parts.append("\(progress.stage) \(progress.episode)/\(progress.episodes)")
         }
         if let speed = heartbeat.speed {
-          let rounded = speed >= 10 ? speed.rounded() : (speed * 100).rounded() / 100
-          parts.append("\(CSVWriter.text(of: rounded)) episodes/s")
+          parts.append("\(short(speed, digits: 2)) episodes/s")
         }
         if let left = heartbeat.secondsLeft {
           parts.append("\(SweepStatus.duration(left)) left")

@@ -22,3 +22,21 @@ func namingOptions<Result>(
     throw error
   }
 }
+
+/// What was measured as one JSON object, with all digits.
+func jsonLine(_ rows: KeyValuePairs<String, JSONValue>) -> String {
+  JSONValue.object(Dictionary(uniqueKeysWithValues: rows.map { ($0.key, $0.value) })).serialised()
+}
+
+/// What was measured for people: `key: value`, one a line.
+func lines(_ rows: KeyValuePairs<String, JSONValue>) -> String {
+  rows.map { key, value in
+    let text =
+      if case .number(let number) = value {
+        short(number, digits: 4)
+      } else {
+        value.textValue ?? value.serialised()
+      }
+    return "\(key): \(text)"
+  }.joined(separator: "\n")
+}

@@ -36,12 +36,12 @@ struct BenchAgent: ParsableCommand {
     benchmark.seconds = seconds
     let report = try benchmark.run(
       run, sources: RunSources(experimentFolder: "\(options.results)/\(experiment.name)"))
-    let row = JSONValue.object([
+    let rows: KeyValuePairs<String, JSONValue> = [
       "agent": .text(agent), "run": .text(run.label), "decisions": .integer(report.decisions),
       "episodes": .integer(report.episodes),
       "startSeconds": .number((report.startSeconds * 1000).rounded() / 1000),
       "decisionsPerSecond": .number(report.decisionsPerSecond.rounded()),
-    ])
-    print(json ? row.serialised() : row.readable, terminator: json ? "\n" : "")
+    ]
+    print(json ? jsonLine(rows) : lines(rows))
   }
 }

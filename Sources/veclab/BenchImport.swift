@@ -69,10 +69,10 @@ struct BenchImport: ParsableCommand {
     }
     print(
       """
-      \(Int(megabytes.rounded())) MB of XML, \(summary.vehicles) rows; \(options.threads) threads, parser \
+      \(short(megabytes)) MB of XML, \(summary.vehicles) rows; \(options.threads) threads, parser \
       \(options.parser.rawValue), median of \(repetitions)
-      import   \(Int(speed)) MB/s of XML, \(Int(vehicles)) rows/s, \(Int(memory.rounded())) MiB at most
-      inflate  \(Int(inflate)) MB/s with zlib alone; the import runs at \(String(format: "%.2f", speed / inflate)) of that
+      import   \(short(speed)) MB/s of XML, \(Int(vehicles)) rows/s, \(short(memory)) MiB at most
+      inflate  \(short(inflate)) MB/s with zlib alone; the import runs at \(short(speed / inflate)) of that
       """)
   }
 }

@@ -32,12 +32,12 @@ struct BenchSAC: ParsableCommand {
     benchmark.choices = choices
     benchmark.steps = steps
     let report = try benchmark.run()
-    let row = JSONValue.object([
+    let rows: KeyValuePairs<String, JSONValue> = [
       "isa": .text(report.isa), "batch": .integer(batch), "hidden": .integer(hidden),
       "stepsPerSecond": .number(report.stepsPerSecond), "msPerStep": .number(report.msPerStep),
       "cpuMsPerStep": .number(report.cpuMsPerStep), "actMs": .number(report.meanActMs),
       "criticLoss": .number(report.criticLoss),
-    ])
-    print(json ? row.serialised() : row.readable, terminator: json ? "\n" : "")
+    ]
+    print(json ? jsonLine(rows) : lines(rows))
   }
 }

@@ -50,7 +50,7 @@ struct BenchStep: ParsableCommand {
       ])
       lines.append(
         "\(padded(algorithm.name, 22)) \(padded("\(Int(report.slotsPerSecond))", 9)) slots/s  "
-          + "\(rounded(report.milliseconds)) ms a slot, slowest decision \(rounded(report.slowest)) ms"
+          + "\(short(report.milliseconds)) ms a slot, slowest decision \(short(report.slowest)) ms"
       )
     }
     var object: [String: JSONValue] = [
@@ -62,7 +62,7 @@ struct BenchStep: ParsableCommand {
       object["fastOverNaive"] = .object(
         Dictionary(uniqueKeysWithValues: ratios.map { ($0.name, .number($0.ratio)) }))
       for ratio in ratios {
-        lines.append("\(padded(ratio.name, 22)) \(rounded(ratio.ratio)) times its naive twin")
+        lines.append("\(padded(ratio.name, 22)) \(short(ratio.ratio)) times its naive twin")
       }
     }
     print(json ? JSONValue.object(object).serialised() : lines.joined(separator: "\n"))
@@ -247,10 +247,5 @@ struct BenchStep: ParsableCommand {
 
   private func padded(_ text: String, _ width: Int) -> String {
     text + String(repeating: " ", count: max(0, width - text.count))
-  }
-
-  private func rounded(_ value: Double) -> String {
-    let scale = value < 10 ? 10_000.0 : 10
-    return CSVWriter.text(of: (value * scale).rounded() / scale)
   }
 }

@@ -35,13 +35,13 @@ struct BenchTasks: ParsableCommand {
     let report = try namingOptions(["vehicles": "--vehicles", "releaseRate": "--release-rate"]) {
       try benchmark.run { try DNNProfile.load($0, relativeTo: ".") }
     }
-    let row = JSONValue.object([
+    let rows: KeyValuePairs<String, JSONValue> = [
       "algorithm": .text(algorithm), "vehicles": .integer(vehicles),
       "releaseRate": .number(releaseRate), "tasks": .integer(report.tasks),
       "episodes": .integer(report.episodes),
       "tasksPerSecond": .number(report.tasksPerSecond.rounded()),
       "meanCost": .number(report.meanCost),
-    ])
-    print(json ? row.serialised() : row.readable, terminator: json ? "\n" : "")
+    ]
+    print(json ? jsonLine(rows) : lines(rows))
   }
 }

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Neural
+import Support
 
 /// `veclab bench train`: one gradient step of MAD2RL or P-QMIX on random data.
 struct BenchTrain: ParsableCommand {
@@ -53,19 +54,19 @@ struct BenchTrain: ParsableCommand {
       ("algorithm", "\"\(algorithm.rawValue)\"", algorithm.rawValue),
       ("isa", "\"\(report.isa)\"", report.isa),
       ("precision", "\"\(precision.rawValue)\"", precision.rawValue),
-      ("stepsPerSecond", "\(report.stepsPerSecond)", shown(report.stepsPerSecond)),
-      ("stepsPerCPUSecond", "\(report.stepsPerCPUSecond)", shown(report.stepsPerCPUSecond)),
+      ("stepsPerSecond", "\(report.stepsPerSecond)", short(report.stepsPerSecond)),
+      ("stepsPerCPUSecond", "\(report.stepsPerCPUSecond)", short(report.stepsPerCPUSecond)),
       (
         "bestStepsPerCPUSecond", "\(report.bestStepsPerCPUSecond)",
-        shown(report.bestStepsPerCPUSecond)
+        short(report.bestStepsPerCPUSecond)
       ),
-      ("msPerStep", "\(report.msPerStep)", shown(report.msPerStep)),
-      ("gflops", "\(report.gflops)", shown(report.gflops)),
-      ("gflopsExecuted", "\(report.gflopsExecuted)", shown(report.gflopsExecuted)),
-      ("gflopsPeak", "\(report.gflopsPeak)", shown(report.gflopsPeak)),
-      ("rssMiB", "\(report.rssMiB)", shown(report.rssMiB)),
-      ("actionSelectMs", "\(report.actionSelectMs)", shown(report.actionSelectMs)),
-      ("loss", report.loss.isFinite ? "\(report.loss)" : "null", "\(report.loss)"),
+      ("msPerStep", "\(report.msPerStep)", short(report.msPerStep)),
+      ("gflops", "\(report.gflops)", short(report.gflops)),
+      ("gflopsExecuted", "\(report.gflopsExecuted)", short(report.gflopsExecuted)),
+      ("gflopsPeak", "\(report.gflopsPeak)", short(report.gflopsPeak)),
+      ("rssMiB", "\(report.rssMiB)", short(report.rssMiB)),
+      ("actionSelectMs", "\(report.actionSelectMs)", short(report.actionSelectMs)),
+      ("loss", report.loss.isFinite ? "\(report.loss)" : "null", short(report.loss)),
     ]
     if json {
       print("{" + rows.map { "\"\($0.key)\": \($0.value)" }.joined(separator: ", ") + "}")
@@ -97,8 +98,8 @@ struct BenchKernels: ParsableCommand {
     } else {
       for row in rows {
         print(
-          "\(row.isa)  \(row.product): \(shown(row.gflops)) GFLOP/s of \(shown(row.gflopsPeak)), "
-            + "\(shown(row.timesNaive)) times plain loops")
+          "\(row.isa)  \(row.product): \(short(row.gflops)) GFLOP/s of \(short(row.gflopsPeak)), "
+            + "\(short(row.timesNaive)) times plain loops")
       }
     }
   }
@@ -117,9 +118,4 @@ struct BenchKernels: ParsableCommand {
 private func kernels(_ isa: String?) throws -> Kernels {
   if let isa { return try Kernels.named(isa, key: "--isa") }
   return try Kernels.selected()
-}
-
-private func shown(_ value: Double) -> String {
-  let hundredths = (value * 100).rounded()
-  return hundredths.isFinite && abs(hundredths) < 1e15 ? "\(hundredths / 100)" : "\(value)"
 }

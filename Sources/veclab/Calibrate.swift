@@ -48,15 +48,3 @@ func measure(
   if !samples.isEmpty { try CostEstimate.save(samples, folder: ledger.folder) }
   return problems
 }
-
-/// A number to three digits, for people.
-func short(_ value: Double) -> String {
-  guard value.isFinite, value != 0 else { return CSVWriter.text(of: value) }
-  var scale = 1.0
-  var size = abs(value)
-  while size < 100, scale < 1e12 {
-    size *= 10
-    scale *= 10
-  }
-  return CSVWriter.text(of: (value * scale).rounded() / scale)
-}

@@ -62,8 +62,10 @@ struct ExperimentOptions: ParsableArguments {
       """, valueName: "key=value"))
   var set: [String] = []
 
+  private static let usualResults = "Results"
+
   @Option(help: "Folder that all experiments' results are in.")
-  var results = "Results"
+  var results = usualResults
 
   @Option(help: ArgumentHelp("Record more than the file asks for: slots.", valueName: "what"))
   var record: [String] = []
@@ -124,11 +126,27 @@ struct ExperimentOptions: ParsableArguments {
       "this is the profile '\(used)', which takes hours; '--profile quick' shows the same in less"
   }
 
+  /// Whether the folder of results is one that nobody has named, and the experiment file is not below the working
+  /// folder, so that results may be made where nobody looks for them.
+  private var isFarFromFile: Bool {
+    guard results == ExperimentOptions.usualResults, let file = Files.resolved(file) else {
+      return false
+    }
+    let working = Files.workingFolder
+    return working == "/" || !file.hasPrefix(working + "/")
+  }
+
   /// Warns of results that are going to stand where nobody looks for them, or beside another experiment's.
   private func warnOfFolder(of experiment: Experiment, leavesNoTrace: Bool = false) {
     if !leavesNoTrace && !Files.exists(results) {
-      complain(
-        "the folder of results will be \(Files.absolute(results)); --results names another one")
+      let place = "the folder of results will be \(Files.absolute(results))"
+      if isFarFromFile {
+        let beside = Files.folder(of: Files.absolute(file)) + "/Results"
+        complain(
+          "Warning: \(place), not beside \(file); '--results \(beside)' puts it there")
+      } else {
+        complain("\(place); --results names another one")
+      }
     }
     let folder = folder(of: experiment)
     if let rival = SweepIndex.rival(

@@ -43,7 +43,13 @@ struct FiguresCommand: ParsableCommand {
     let outcome = try files.write(allowPartial: allowPartial, replacesOthers: replace)
     for note in outcome.notes { complain("Note: \(note)") }
     for run in outcome.missing {
-      complain("left out: \(run.label): " + (run.damage.map { "\($0)" } ?? "not done"))
+      let state = run.hasFailed ? "failed" : "not done"
+      complain("left out: \(run.label): " + (run.damage.map { "\($0)" } ?? state))
+    }
+    let failed = outcome.missing.count { $0.hasFailed }
+    if failed > 0 {
+      complain(
+        "\(failed) of these failed: \(FigureFiles.adviceOnFailures(options.file))")
     }
     for run in outcome.lacking {
       complain(

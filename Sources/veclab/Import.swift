@@ -108,15 +108,16 @@ struct Import: ParsableCommand {
     _ summary: ImportSummary, output: String, seconds: Double
   ) -> String {
     let rate = Double(summary.bytes) / 1e6 / max(seconds, 1e-9)
+    func time(_ value: Double) -> String { "\(short(value, digits: 7)) s" }
     let skipped =
       summary.persons + summary.containers == 0
       ? "" : ", \(summary.persons) persons and \(summary.containers) containers skipped"
     return """
       \(output): \(summary.timesteps) timesteps (\(summary.emptyTimesteps) without a vehicle) from \
-      \(summary.firstTime) s to \(summary.lastTime) s
+      \(time(summary.firstTime)) to \(time(summary.lastTime))
       \(summary.vehicles) rows of \(summary.ids) vehicles\(skipped)
       \(summary.isGeographic ? "longitude and latitude, projected to metres" : "metres")
-      \(String(format: "%.2f s, %.0f MB/s of XML, %.0f MiB at most", seconds, rate, memoryPeakMiB()))
+      \(short(seconds)) s, \(short(rate)) MB/s of XML, \(short(memoryPeakMiB())) MiB at most
 
       """
   }

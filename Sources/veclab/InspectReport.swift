@@ -156,22 +156,23 @@ struct InspectReport {
   }
 
   var text: String {
-    func short(_ value: Double) -> String { String(format: "%.1f", value) }
+    func tenths(_ value: Double) -> String { String(format: "%.1f", value) }
+    func time(_ value: Double) -> String { "\(short(value, digits: 7)) s" }
     var lines = [
-      "\(trace): \(header.steps) steps from \(header.firstTime) s to \(header.lastTime) s, "
+      "\(trace): \(header.steps) steps from \(time(header.firstTime)) to \(time(header.lastTime)), "
         + "\(header.rows) rows of \(header.vehicles) vehicles"
     ]
     if let samplingStep { lines[0] += ", sampled every \(CSVWriter.text(of: samplingStep)) s" }
     if let extent {
       lines.append(
-        "x from \(short(extent.x0)) to \(short(extent.x1)) m, y from \(short(extent.y0)) to "
-          + "\(short(extent.y1)) m")
+        "x from \(tenths(extent.x0)) to \(tenths(extent.x1)) m, y from \(tenths(extent.y0)) to "
+          + "\(tenths(extent.y1)) m")
     }
     let position = position(x: place.x, y: place.y).map {
       String(format: ", longitude %.6f, latitude %.6f", $0.longitude, $0.latitude)
     }
     lines.append(
-      "RSU at (\(short(place.x)), \(short(place.y)))\(position ?? ""), coverage \(short(coverage)) m"
+      "RSU at (\(tenths(place.x)), \(tenths(place.y)))\(position ?? ""), coverage \(short(coverage, digits: 4)) m"
     )
     if let axis {
       lines.append(
@@ -186,7 +187,7 @@ struct InspectReport {
           + "95 % below \(short(Statistics.quantile(sorted: dwells, 0.95))) s")
     }
     lines.append(
-      "windows of \(slots) slots of \(slotLength) s: \(candidates.count), "
+      "windows of \(slots) slots of \(short(slotLength)) s: \(candidates.count), "
         + "\(enough(candidates)) with at least \(needed) qualifying vehicles")
     let percent = CSVWriter.text(of: (trainShare * 1000).rounded() / 10)
     for (name, part) in [
@@ -199,7 +200,7 @@ struct InspectReport {
     }
     if let best {
       lines.append(
-        "best window: \(best.startTime) s to \(best.endTime) s, \(best.vehicles) vehicles")
+        "best window: \(time(best.startTime)) to \(time(best.endTime)), \(best.vehicles) vehicles")
     } else {
       lines.append("the trace is shorter than a window")
     }

@@ -37,7 +37,7 @@ public struct EpisodeWindows: Sendable {
     for (name, candidates, share, isNeeded) in parts {
       let fit = candidates.filter { $0.vehicles >= vehicles }
       if fit.isEmpty && isNeeded {
-        let duration = CSVWriter.text(of: trace.header.lastTime - first)
+        let duration = short(trace.header.lastTime - first, digits: 6)
         let window = CSVWriter.text(of: length)
         guard let best = candidates.max(by: { $0.vehicles < $1.vehicles }) else {
           throw InputError(
@@ -49,7 +49,7 @@ public struct EpisodeWindows: Sendable {
         var problem =
           "no window of the \(name) part has \(vehicles) vehicles \(place) in all "
           + "\(qualifying.slots) slots; "
-          + "the best one, from \(CSVWriter.text(of: best.startTime)) s, has \(best.vehicles)"
+          + "the best one, from \(short(best.startTime, digits: 6)) s, has \(best.vehicles)"
         let cause = trace.samplingAdvice(
           Sampling(
             slotLength: qualifying.slotLength, interpolationGap: qualifying.maximumGap))
