@@ -32,7 +32,7 @@ let package = Package(
     .target(name: "CKernels"),
     .target(name: "CScanner"),
 
-    .plugin(name: "BuildCommitPlugin", capability: .buildTool(), path: "Plugins/BuildCommit"),
+    .plugin(name: "BuildCommitPlugin", capability: .buildTool(), path: "Sources/BuildCommitPlugin"),
     .target(name: "BuildCommit", plugins: ["BuildCommitPlugin"]),
 
     .target(name: "Support", dependencies: ["CCrypto"]),
