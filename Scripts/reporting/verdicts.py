@@ -290,12 +290,31 @@ def steadiest(picture, points, claim):
     return ("reproduced" if own <= min(swings.values()) else "not reproduced"), ours
 
 
+def flattest(picture, points, claim):
+    def growth(series):
+        series = sorted((p for p in series if p.x is not None), key=lambda p: p.x)
+        first, last = series[0], series[-1]
+        half = math.hypot((first.high - first.low) / 2, (last.high - last.low) / 2)
+        return last.mean - first.mean, half
+
+    own = growth(points)
+    rivals = {name: growth(picture.series[name].values()) for name in claim["others"] if name in picture.series}
+    if not rivals or any(math.isnan(value) for value in own):
+        return "not measured", ""
+    ours = ", ".join(f"{value:.3g} ± {half:.2g} ({name})" for name, (value, half) in [("own", own), *rivals.items()])
+    if any(value + half < own[0] - own[1] for value, half in rivals.values()):
+        return "not reproduced", ours
+    shown = all(own[0] + own[1] < value - half for value, half in rivals.values())
+    return ("reproduced" if shown else "not shown"), ours
+
+
 KINDS = {
     "lowest": lambda *given: extreme(*given, 1),
     "highest": lambda *given: extreme(*given, -1),
     "rises": rise,
     "level": level,
     "flattens": flatten,
+    "flattest": flattest,
     "best-at": best_at,
     "rises-then-falls": rise_then_fall,
     "settles": settle,
@@ -309,6 +328,7 @@ HOW = {
     "rises": "first and last x, shown when their intervals do not overlap",
     "level": "first and last x, rising when their intervals do not overlap",
     "flattens": "mean change a step before and after",
+    "flattest": "change from the first to the last x, with the intervals of both, shown when none overlaps",
     "best-at": "means, shown when no other interval overlaps",
     "rises-then-falls": "order of the means",
     "settles": "distance from the last value",

@@ -1,5 +1,7 @@
 """Tests of Scripts/report: verdicts follow the CSVs, and a page of a small sweep, half done and done."""
 
+import csv
+import json
 import os
 import pathlib
 import re
@@ -19,7 +21,8 @@ except ImportError as error:
     raise unittest.SkipTest(f"{error}; Debian's modules are those of /usr/bin/python3")
 
 from reporting import page, verdicts  # noqa: E402
-from reporting.sweep import program  # noqa: E402
+from reporting.keep import keep  # noqa: E402
+from reporting.sweep import ReportError, program  # noqa: E402
 
 FIGURE = "figure,series,x,metric,n_seeds,mean,ci95_low,ci95_high,complete,x_name"
 CLAIMS = "figure,series,against,x,metric,published_percent,n_pairs,ours_percent,ci95_low,ci95_high,verdict"
@@ -129,6 +132,18 @@ class VerdictTests(unittest.TestCase):
         self.figure("p1-fig8b", "mean_delay_s", {"mad2rl discount=0.99": {x: (m, m - 0.1, m + 0.1) for x, m in zip((3, 5, 7), (6, 5, 2))}})
         self.assertEqual(self.of("delay flattens"), "not reproduced")
 
+    def test_flattest_growth_is_compared_with_both_intervals(self):
+        def series(rtd_last):
+            return {
+                name: {5: (1, 0.9, 1.1), 25: (last, last - 0.1, last + 0.1)}
+                for name, last in (("rtd", rtd_last), ("reo", 3), ("gbs", 2.5), ("disdqn", 2), ("leo", 1))
+            }
+
+        # Half the width of a difference of two such means is 0.1 times the root of 2.
+        for last, expected in ((1.7, "reproduced"), (1.8, "not shown"), (2.3, "not reproduced")):
+            self.figure("p2-fig5", "mean_delay_s", series(last))
+            self.assertEqual(self.of("grows least"), expected, last)
+
     def test_every_kind_of_the_catalogue_says_how_it_compares(self):
         self.assertEqual(set(verdicts.KINDS), set(verdicts.HOW))
         self.assertTrue(page.catalogue())
@@ -182,6 +197,41 @@ class ReportTests(unittest.TestCase):
         claims.write_text(header + "\n" + ",".join(cells.values()) + "\n")
         changed = self.report(*given)
         self.assertNotIn('class="verdict v-reproduced"', changed)
+
+    def test_kept_results_have_every_claim_and_no_place_of_the_machine(self):
+        given = (self.file, "--results", self.results)
+        self.veclab("run", *given, "--workers", "1")
+        self.veclab("figures", *given)
+        other = self.folder / "other.yaml"
+        other.write_text(self.file.read_text().replace("report-test", "other-test").replace("report-delay", "other-delay"))
+        target = self.folder / "reference"
+        for _ in range(2):
+            keep([self.file, other], None, str(self.results), target)
+            with open(target / "claims.csv", newline="", encoding="utf-8") as stream:
+                rows = list(csv.DictReader(stream))
+            self.assertEqual([(row["experiment"], row["verdict"]) for row in rows],
+                             [("report-test", "reproduced"), ("other-test", "not run")])  # fmt: skip
+            text = (target / "README.md").read_text()
+            self.assertIn("| report-test | 8 of 8 |", text)
+            self.assertIn("| other-test | 0 of 8 |", text)
+            for row in rows:
+                self.assertIn(row["sentence"], text)
+                self.assertIn(row["ours"], text)
+        kept = {file.name for file in (target / "report-test").iterdir()}
+        self.assertIn("report-delay.csv", kept)
+        self.assertIn("report-delay-mean_delay_s.png", kept)
+        self.assertEqual(
+            (target / "report-test" / "report-delay.csv").read_bytes(),
+            (self.results / "report-test" / "figures" / "report-delay.csv").read_bytes(),
+        )
+        origin = json.loads((target / "provenance.json").read_text())["report-test"]
+        self.assertEqual((origin["runsDone"], origin["runsPlanned"]), (8, 8))
+        self.assertNotIn(str(ROOT), (target / "provenance.json").read_text())
+        (self.folder / "full").mkdir()
+        (self.folder / "full" / "thesis.txt").write_text("mine")
+        with self.assertRaises(ReportError):
+            keep([self.file], None, str(self.results), self.folder / "full")
+        self.assertTrue((self.folder / "full" / "thesis.txt").exists())
 
     def test_errors_are_sentences(self):
         said = self.report(self.folder / "absent.yaml", code=1)
