@@ -67,7 +67,7 @@ private struct EnvironmentServer<Model: ExternalModel> {
 
   private func say(_ bytes: [UInt8]) throws {
     try bytes.withUnsafeBytes {
-      try Files.writeAll($0, to: STDOUT_FILENO, path: "<standard output>")
+      try Files.writeAll($0, to: STDOUT_FILENO, path: Files.standardOutput)
     }
   }
 

@@ -122,6 +122,9 @@ public enum Files {
   /// Whether something exists at a path.
   public static func exists(_ path: String) -> Bool { access(path, F_OK) == 0 }
 
+  /// What messages call standard output.
+  public static let standardOutput = "<standard output>"
+
   /// Folder for files that nobody keeps.
   public static var temporaryFolder: String {
     getenv("TMPDIR").map { String(cString: $0) } ?? "/tmp"

@@ -179,9 +179,8 @@ extension Parameter.Kind: CustomStringConvertible {
     case .number(let range):
       "a number "
         + bounds(
-          CSVWriter.text(of: range.lowerBound),
-          range.upperBound == .greatestFiniteMagnitude
-            ? nil : CSVWriter.text(of: range.upperBound))
+          bound(range.lowerBound),
+          range.upperBound == .greatestFiniteMagnitude ? nil : bound(range.upperBound))
     case .flag: "true or false"
     case .choice(let words): "one of \(words.joined(separator: ", "))"
     case .text: "a text that is not empty"
@@ -194,6 +193,11 @@ extension Parameter.Kind: CustomStringConvertible {
     case .parts(let parts):
       "{" + parts.map { "\($0.name): \($0.kind)" }.joined(separator: ", ") + "}"
     }
+  }
+
+  /// Whole numbers without `.0`, however large.
+  private func bound(_ value: Double) -> String {
+    Int(exactly: value).map { "\($0)" } ?? CSVWriter.text(of: value)
   }
 
   private func bounds(_ low: String, _ high: String?) -> String {

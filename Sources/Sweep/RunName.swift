@@ -66,7 +66,7 @@ public enum RunName {
   private static func runs(ofAll results: String) throws -> [Found] {
     guard Files.isFolder(results) else {
       throw InputError(
-        "no such folder: no run is looked for", file: results,
+        "no such folder to look for a run in", file: results,
         advice: "Name the folder of all results with --results")
     }
     return try Files.list(results).map { "\(results)/\($0)/runs" }.filter(Files.isFolder)

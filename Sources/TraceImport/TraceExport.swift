@@ -117,7 +117,7 @@ private final class ExportSink {
 
   private func store(_ bytes: UnsafeRawBufferPointer) throws {
     if let file { return try file.append(bytes) }
-    try Files.writeAll(bytes, to: STDOUT_FILENO, path: "<standard output>")
+    try Files.writeAll(bytes, to: STDOUT_FILENO, path: Files.standardOutput)
   }
 }
 

@@ -91,7 +91,8 @@ struct Status: AsyncParsableCommand {
       }
     }
     print(text, terminator: "")
-    fflush(nil)
+    // With --watch the program does not end by itself.
+    VECLabCommand.checkOutput()
   }
 
   /// The experiments that are meant.

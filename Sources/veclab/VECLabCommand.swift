@@ -46,6 +46,11 @@ struct VECLabCommand: AsyncParsableCommand {
       // A wrong value of an option is a wrong command line, wherever it is found.
       complain("Error: \(error)")
       Glibc.exit(EX_USAGE)
+    } catch let error as InputError
+      where error.systemCode == EPIPE && error.file == Files.standardOutput
+    {
+      // A reader that has gone has read enough.
+      Glibc.exit(0)
     } catch let error as InputError where error.isFailureToWrite {
       complain("Error: \(error)")
       Glibc.exit(EX_IOERR)
@@ -78,12 +83,12 @@ struct VECLabCommand: AsyncParsableCommand {
   }
 
   /// Ends the program with an error when standard output could not be written; a reader that has gone is none.
-  private static func checkOutput() {
+  static func checkOutput() {
     errno = 0
     guard fflush(stdout) != 0 || ferror(stdout) != 0, !isReaderGone else { return }
     // Without a code an earlier write has failed.
     let code = errno == 0 ? EIO : errno
-    complain("Error: \(Files.failure("write", "<standard output>", code: code))")
+    complain("Error: \(Files.failure("write", Files.standardOutput, code: code))")
     _exit(WorkerExit.storage.rawValue)
   }
 

@@ -114,6 +114,10 @@ final class CommandLineTests {
     let outcome = try await Program.shell(
       "trap '' PIPE; { sleep 0.3; \"$1\" algorithms road-rsu; echo \"code $?\" >&2; } | true")
     #expect(outcome.errors == "code 0\n")
+    let export = try await Program.shell(
+      "trap '' PIPE; { sleep 0.3; \"$1\" export \"$2\" --csv -o -; echo \"code $?\" >&2; } | true",
+      [Program.trace])
+    #expect(export.errors == "code 0\n")
   }
 
   // MARK: Files to read
